@@ -1,0 +1,126 @@
+# conn-etl: everything a person or CI types. Needs Python 3.11 to 3.13 and make; no git, no compiler, no uv.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: help install lock run up down status test test-debian test-system lint check-lock audit bench chaos fuzz samples clean
+
+VENV := .venv
+PY := $(VENV)/bin/python
+UV := $(VENV)/bin/uv
+STAMP := $(VENV)/.installed
+# Code that is checked; folders that are not there yet are left out.
+CODE := $(wildcard etl dags local plugins samples tests benchmarks sql/migrations hatch_build.py)
+TYPED := $(wildcard etl dags local plugins samples)
+# A company's certificates are in the system's store, which pip reads and uv does not by default.
+export UV_SYSTEM_CERTS ?= 1
+# Caches stay in the checkout, as all else that this file makes.
+export UV_CACHE_DIR ?= $(CURDIR)/.venv/.cache/uv
+export PIP_NO_CACHE_DIR := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Make .venv from requirements.lock and install the project into it
+
+# The first Python of the versions that we test that can make a virtual environment; PYTHON=... overrides.
+$(PY):
+	@for python in $(PYTHON) python3.11 python3.12 python3.13 python3; do \
+	  "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 || continue; \
+	  found="$$python"; \
+	  "$$python" -c 'import ensurepip, venv' >/dev/null 2>&1 || continue; \
+	  echo "Making $(VENV) with $$("$$python" --version)"; \
+	  "$$python" -m venv --clear $(VENV) && exit 0; \
+	done; \
+	if [ -n "$$found" ]; then \
+	  echo "$$found cannot make virtual environments (on Debian and Ubuntu: apt-get install python3-venv)." >&2; \
+	else \
+	  echo "No Python 3.11, 3.12 or 3.13 found; install one, or name it: make install PYTHON=/path/to/python3.11" >&2; \
+	fi; exit 1
+
+# uv at the version and hash of the lock, then all else by uv; where uv cannot reach an index that pip can, by pip.
+$(STAMP): requirements.lock pyproject.toml | $(PY)
+	@echo "Installing $$(grep -c '==' requirements.lock) locked packages into $(VENV) (some minutes the first time)"
+	@awk '/^uv==/ { take = 1; print; next } /^[^ ]/ { take = 0 } take' requirements.lock > $(VENV)/uv.txt
+	@$(PY) -m pip install --quiet --require-hashes --no-deps -r $(VENV)/uv.txt || true
+	@if $(UV) pip install --quiet --python $(PY) --compile-bytecode --require-hashes -r requirements.lock; then :; else \
+	  echo "uv could not install them; trying pip (slower)"; \
+	  $(PY) -m pip install --quiet --require-hashes -r requirements.lock; \
+	fi
+	@$(PY) -m pip install --quiet --no-deps --no-build-isolation --no-index --editable .
+	@rm -rf .venv/.cache && touch $@
+
+# The lock is for all supported systems and Pythons, keeps the versions it has, and names no index.
+COMPILE := $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --all-extras \
+  --generate-hashes --no-emit-index-url --no-annotate --no-header --output-file
+
+lock: $(STAMP) ## Resolve again after a change of the dependencies in pyproject.toml (UPGRADE=1: newest versions)
+	$(COMPILE) requirements.lock $(if $(UPGRADE),--upgrade)
+
+run: $(STAMP) ## Load samples/ (or LOGS=/path) through the real Airflow DAG into the embedded PostgreSQL
+	@LOGS="$(LOGS)" $(PY) -m local.run
+
+up: $(STAMP) ## Airflow with its UI and scheduler, over LOGS=/path, on loopback at PORT= (or the first free from 8080)
+	@LOGS="$(LOGS)" PORT="$(PORT)" $(PY) -m local.stack up
+
+down: $(STAMP) ## Stop what `make up` and `make run` started (the data stays)
+	@$(PY) -m local.stack down
+
+status: $(STAMP) ## What of it runs, how it is, address and login
+	@$(PY) -m local.stack status
+
+PYTEST := $(PY) -m pytest --numprocesses 2 --dist loadgroup
+
+test: $(STAMP) ## Unit, integration and DAG tests on the embedded PostgreSQL (ARGS="-k name" picks)
+	$(PYTEST) $(wildcard tests/unit tests/integration tests/dags) $(ARGS)
+
+# What runs SQL of ours; the launcher of the embedded server is not Debian's.
+DEBIAN_TESTS := $(addprefix tests/integration/test_,ingest.py steps.py schema.py cookbook.py partitions.py migrations.py views.py)
+test-debian: $(STAMP) ## The integration tests again, on Debian's PostgreSQL 15
+	CONN_ETL_TEST_SERVER=debian $(PYTEST) $(DEBIAN_TESTS) $(ARGS)
+
+SYSTEM_TESTS := $(wildcard tests/system tests/browser)
+test-system: $(STAMP) ## Stack, wheel, roles, S3, browser, short chaos
+	$(if $(SYSTEM_TESTS),$(PY) -m pytest $(SYSTEM_TESTS) $(ARGS),@echo "no system tests yet")
+
+lint: $(STAMP) ## ruff, mypy, import-linter, sqlfluff, bandit, pip-audit, lock
+	$(VENV)/bin/ruff check $(CODE)
+	$(VENV)/bin/ruff format --check $(CODE)
+	$(VENV)/bin/mypy $(TYPED)
+	$(VENV)/bin/lint-imports
+	$(if $(wildcard sql),$(VENV)/bin/sqlfluff lint --processes 2 sql)
+	$(VENV)/bin/bandit --quiet --configfile pyproject.toml --recursive $(wildcard etl dags local plugins)
+	@$(MAKE) --no-print-directory check-lock audit
+
+check-lock: $(STAMP)
+	@cp requirements.lock $(VENV)/check.lock
+	@if $(COMPILE) $(VENV)/check.lock >$(VENV)/check.log 2>&1; then \
+	  cmp -s requirements.lock $(VENV)/check.lock && echo "requirements.lock matches pyproject.toml" || \
+	    { echo "requirements.lock does not match pyproject.toml; run: make lock" >&2; exit 1; }; \
+	elif grep -qiE 'fetch|connect|dns|certificate' $(VENV)/check.log; then \
+	  echo "requirements.lock not checked: the package index cannot be reached"; \
+	else cat $(VENV)/check.log >&2; exit 1; fi
+
+# One package is asked about first: without the advisories the other 270 questions would be for nothing.
+audit: $(STAMP)
+	@sed -n 's/^\(packaging==[^ ]*\).*/\1/p' requirements.lock > $(VENV)/probe.txt
+	@if $(VENV)/bin/pip-audit --requirement $(VENV)/probe.txt --no-deps --disable-pip >$(VENV)/audit.log 2>&1 && \
+	    ! grep -q 'could not be audited' $(VENV)/audit.log; then \
+	  $(VENV)/bin/pip-audit --requirement requirements.lock --disable-pip --require-hashes --progress-spinner off; \
+	else echo "pip-audit skipped, the advisory database cannot be reached: $$(tail -n 1 $(VENV)/audit.log)"; fi
+
+bench: $(STAMP) ## Throughput and memory beside a plain COPY of the same rows
+	$(PY) -m benchmarks.run $(ARGS)
+
+chaos: $(STAMP) ## Kill processes and servers while they work, and look after each (ARGS="--kills 200 --seed 1")
+	$(PY) -m tests.chaos.run $(ARGS)
+
+fuzz: $(STAMP) ## Damaged logs by the million (ARGS="--inputs 1000000 --files 20000 --seed 1")
+	$(PY) -m tests.fuzz.run $(ARGS)
+
+samples: $(STAMP) ## Make samples/logs again (a test proves that it is byte for byte the committed one)
+	$(PY) -m samples.generate
+
+clean: ## Remove .venv and caches (not the database)
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis

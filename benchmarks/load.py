@@ -1,0 +1,204 @@
+"""The whole path beside a plain COPY of the same clean rows into an identical table, in turns.
+
+Whole path: gzip in; read, mapped, gated, published, ledger written; unique key on. Plain COPY: the rows as CSV in the
+table's order, from memory to the same partitioned table with the same key, in one transaction. Quoted are medians of
+the rounds and the ratio of each pair. ``python -m benchmarks.load --rows 1000000 --rounds 3``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+from benchmarks import results
+from benchmarks.copying import DAYS, clean_rows, plain_copy, rows_in
+from benchmarks.server import database, run, server
+from benchmarks.watch import Watch
+from etl import embedded
+from etl.rules import rules
+from samples.broken import KINDS
+from samples.generate import write_conn_log
+
+BAD_EVERY = 1_000
+STEPS = ("before", "stage", "validate", "publish")
+INDEXES = (
+    "SELECT relid::regclass::text, count(indexrelid) FROM pg_partition_tree('zeek.conn')"
+    " LEFT JOIN pg_index ON indrelid = relid WHERE isleaf GROUP BY 1 ORDER BY 2 DESC LIMIT 1"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contender:
+    """A way of loading that is timed."""
+
+    name: str
+    log: Path
+    whole: bool = False
+    new_days: bool = False
+    bad: int = 0
+    """Rows that go to quarantine."""
+    clean: str | None = None
+    """The contender that loads the same log without them."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure and print; ``--json`` writes the figures too."""
+    parser = results.parser(__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="", help="only contenders whose name begins so")
+    chosen = parser.parse_args(arguments)
+    with server() as home, tempfile.TemporaryDirectory() as folder:
+        figures = measure(home, Path(folder), chosen.rows, chosen.rounds, chosen.only)
+    show(figures)
+    results.save(chosen.json, "load", arguments, figures)
+
+
+def contenders(folder: Path, rows: int) -> Iterator[Contender]:
+    """Both formats: into days that exist, into new ones, with bad lines among the good."""
+    bad = range(BAD_EVERY // 2, rows, BAD_EVERY)
+    broken = dict(zip(bad, islice(cycle(KINDS), len(bad)), strict=True))
+    for fmt, name in (("json", "JSON.gz"), ("tsv", "TSV.gz")):
+        clean, dirty = folder / f"conn.{fmt}.log.gz", folder / f"dirty.{fmt}.log.gz"
+        write_conn_log(clean, rows, 7, fmt)  # type: ignore[arg-type]
+        write_conn_log(dirty, rows, 7, fmt, broken=broken)  # type: ignore[arg-type]
+        yield Contender(name=name, log=clean)
+        if fmt == "json":
+            yield Contender(name=f"{name}, imports included", log=clean, whole=True)
+        yield Contender(name=f"{name} into new days", log=clean, new_days=True)
+        yield Contender(name=f"{name}, 1 bad line in {BAD_EVERY:,}", log=dirty, bad=len(bad), clean=name)
+
+
+def measure(home: Path, folder: Path, rows: int, rounds: int, only: str = "") -> dict[str, Any]:
+    """Medians by contender: seconds, ratio to COPY, processor seconds by step, memory of process and sessions."""
+    chosen = [contender for contender in contenders(folder, rows) if contender.name.startswith(only)]
+    csv = folder / "clean.csv"
+    clean_rows(database(home, "clean"), next(c.log for c in chosen if not c.bad), csv)
+    copies: list[dict[str, Any]] = []
+    runs: dict[str, list[dict[str, Any]]] = {contender.name: [] for contender in chosen}
+    for _ in range(rounds):
+        for contender in chosen:
+            copies.append(watched_copy(home, csv))
+            figure = whole_path(home, contender)
+            if (figure["rows_loaded"], figure["rows_quarantined"]) != (rows - contender.bad, contender.bad):
+                raise SystemExit(f"{contender.name} loaded {figure['rows_loaded']:,} of {rows:,} rows")
+            if figure["rows_in_table"] != rows - contender.bad:
+                raise SystemExit(f"{contender.name} left {figure['rows_in_table']:,} rows in the table")
+            runs[contender.name].append(figure | {"ratio": copies[-1]["seconds"] / figure["load_seconds"]})
+    url = embedded.url(home, "whole")
+    leaf, indexes = run(url, INDEXES)[0]
+    return {
+        "rows": rows,
+        "rounds": rounds,
+        "rules": len(rules("gate")),
+        "indexes": {"table": leaf, "indexes": indexes},
+        "server": results.server_settings(url),
+        "copy_seconds": statistics.median(copy["seconds"] for copy in copies),
+        "copy": middle(copies),
+        "contenders": {name: middle(found) for name, found in runs.items()},
+        "bad_lines": {c.name: kept(runs[c.clean or ""], runs[c.name]) for c in chosen if c.clean in runs},
+    }
+
+
+def kept(clean: list[dict[str, Any]], dirty: list[dict[str, Any]]) -> float:
+    """Throughput with bad lines as a share of that without, by pairs of one round."""
+    pairs = zip(clean, dirty, strict=True)
+    return statistics.median(a["load_seconds"] / b["load_seconds"] for a, b in pairs)
+
+
+def middle(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """Medians, name by name, also of what is told by step; a step that a round did not see counts 0 there."""
+    medians: dict[str, Any] = {}
+    for key, value in found[0].items():
+        if isinstance(value, Mapping):
+            steps = sorted({step for figure in found for step in figure[key]})
+            medians[key] = {s: statistics.median(figure[key].get(s, 0) for figure in found) for s in steps}
+        else:
+            medians[key] = statistics.median(figure[key] for figure in found)
+    return medians | {"ratios": [figure["ratio"] for figure in found if "ratio" in figure]}
+
+
+def watched_copy(home: Path, csv: Path) -> dict[str, Any]:
+    """Seconds of the plain COPY, and what PostgreSQL used for it."""
+    url = database(home, "plain")
+    with Watch(url=embedded.url(home, "postgres")) as watch:
+        seconds = plain_copy(url, csv)
+    return {"seconds": seconds, **watch.figures()}
+
+
+def whole_path(home: Path, contender: Contender) -> dict[str, Any]:
+    """Load the log in a process of its own."""
+    url = database(home, "whole")
+    if not contender.new_days:
+        run(url, DAYS)
+    run(url, "CHECKPOINT")
+    with Watch(url=embedded.url(home, "postgres")) as watch:
+        figures = load_here(url, contender)
+    return figures | watch.figures() | {"rows_in_table": rows_in(url)}
+
+
+def load_here(url: str, contender: Contender) -> dict[str, Any]:
+    """Load the log, or a folder of logs, into this database as it is."""
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.child"]
+    command += [*(["--whole"] if contender.whole else []), str(contender.log)]
+    done = subprocess.run(
+        command,
+        check=True,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"CONN_ETL_DATABASE_URL": url},
+    )
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
+
+
+def show(figures: dict[str, Any]) -> None:
+    """The tables."""
+    rows, copy = figures["rows"], figures["copy"]
+    indexes = figures["indexes"]
+    print(
+        f"{rows:,} rows, {figures['rounds']} rounds, {figures['rules']} rules in the gate, "
+        f"{indexes['indexes']} index on each open day"
+    )
+    if indexes["indexes"] == 1:
+        print("it is the unique key: plain COPY's table is the table with the unique key alone")
+    print(
+        f"{'':28}{'seconds':>9}{'rows/s':>10}{'of COPY':>9}{'CPU s':>8}{'peak MiB':>10}{'sessions MiB':>14}"
+    )
+    print(
+        f"{'plain COPY':28}{copy['seconds']:9.2f}{rows / copy['seconds']:10,.0f}{1:9.2f}{'':8}{'':10}"
+        f"{copy['postgres_private_mib']:14.0f}"
+    )
+    for name, f in figures["contenders"].items():
+        print(
+            f"{name:28}{f['load_seconds']:9.2f}{rows / f['load_seconds']:10,.0f}{f['ratio']:9.2f}"
+            f"{f['cpu_seconds']:8.1f}{f['peak_mib']:10.0f}{f['postgres_private_mib']:14.0f}"
+        )
+    for name, share in figures["bad_lines"].items():
+        print(f"{name}: {share:.2f} of the throughput of the clean log")
+    show_steps(figures)
+
+
+def show_steps(figures: dict[str, Any]) -> None:
+    """Core seconds a million rows; publishing overlaps with staging, so the sessions' seconds are what tells."""
+    print(f"\n{'core seconds, 1M rows':28}" + "".join(f"{step:>16}" for step in (*STEPS, "background")))
+    for name, f in figures["contenders"].items():
+        own, sessions = f["step_cpu_seconds"], f["postgres_cpu_seconds"]
+        scale = 1e6 / figures["rows"]
+        cells = [f"{own.get(s, 0) * scale:.2f} + {sessions.get(s, 0) * scale:.2f}" for s in STEPS]
+        cells.append(f"{sessions.get('background', 0) * scale:.2f}")
+        print(f"{name:28}" + "".join(f"{cell:>16}" for cell in cells))
+    print("(own process + PostgreSQL's sessions; own time of the head start stands under stage)")
+
+
+if __name__ == "__main__":
+    main()

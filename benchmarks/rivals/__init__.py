@@ -1,0 +1,1 @@
+"""Others who bring conn logs into PostgreSQL, each in an environment of its own."""

@@ -1,0 +1,40 @@
+"""``make bench``: all parts one after the other, some hours on two cores at their full sizes.
+
+``ARGS="load --rows 5000000 --rounds 5"`` runs one part with its options; ``ARGS=--save`` runs all, keeps their figures
+in docs/benchmarks/ and makes docs/benchmarks.md from them.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import fixed, gate, growth, history, load, page, results, tree
+from benchmarks.rivals import contest
+
+PARTS = {
+    "load": load.main,
+    "rivals": contest.main,
+    "quality": gate.main,
+    "growth": growth.main,
+    "fixed": fixed.main,
+    "history": history.main,
+    "tree": tree.main,
+}
+
+
+def main(arguments: list[str]) -> None:
+    """Run the part that is named with the options after it, or all parts as they are."""
+    if arguments and arguments[0] in PARTS:
+        PARTS[arguments[0]](arguments[1:])
+        return
+    if arguments not in ([], ["--save"]):
+        raise SystemExit(f"parts are {', '.join(PARTS)}; --save keeps the figures of all")
+    for name, part in PARTS.items():
+        print(f"--- {name}", flush=True)
+        part(["--json", str(results.FOLDER / f"{name}.json")] if arguments else [])
+    if arguments:
+        page.main()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,49 @@
+"""A PostgreSQL of the benchmark's own, at production settings (fsync and synchronous_commit on), and its databases."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg2
+from psycopg2 import sql
+
+from etl import db, embedded, schema
+from etl.settings import Settings
+
+
+@contextmanager
+def server() -> Iterator[Path]:
+    """The home of a running embedded server, gone afterwards."""
+    home = Path(tempfile.mkdtemp(prefix="conn-etl-bench-"))
+    home.chmod(0o755)
+    embedded.start(home)
+    try:
+        yield home
+    finally:
+        embedded.stop(home)
+        shutil.rmtree(home)
+
+
+def database(home: Path, name: str) -> str:
+    """URL of a fresh, migrated database of this name."""
+    for statement in ("DROP DATABASE IF EXISTS {} WITH (FORCE)", "CREATE DATABASE {}"):
+        run(embedded.url(home, "postgres"), sql.SQL(statement).format(sql.Identifier(name)))
+    url = embedded.url(home, name)
+    schema.migrate(db.connect_engine(db.parse_url(url), Settings()))
+    return url
+
+
+def run(url: str, statement: sql.Composable | str) -> list[tuple[object, ...]]:
+    """One statement in autocommit, with its rows."""
+    connection = psycopg2.connect(url)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+    finally:
+        connection.close()

@@ -1,0 +1,117 @@
+"""Keep history in shape: rollups, sealed days, retention, pruning.
+
+### When it runs
+On the asset `zeek_conn` (an hourly run that added rows emits it), and at 01:15 UTC every day.
+
+### What it does
+1. **rollups** recomputes the hours that publishes, replays, replaces and unloads have marked, each in one transaction:
+   `zeek.conn_hour`, and the top addresses of sealed days that changed.
+2. **seal** gives days that ended `CONN_ETL_SEAL_AFTER` (12 hours) ago their further indexes, statistics and top
+   addresses. Late rows still come in. A day that a waiting file may bring rows to is left for later.
+3. **retire** drops whole days by age (`CONN_ETL_KEEP_DAYS`) or size (`CONN_ETL_KEEP_BYTES`); unless one of them is set
+   it drops nothing. The ledger remembers, rollups stay, later rows of such a day go to quarantine as `expired`.
+4. **prune** drops staging that nobody will come back to, settled lines of quarantine after `CONN_ETL_KEEP_QUARANTINE`
+   and verdicts after `CONN_ETL_KEEP_RESULTS`; these too are kept unless set.
+
+Loads and questions go on beside all of it: indexes are built and days detached `CONCURRENTLY`, which waits for them.
+`conn-etl rollups` and `conn-etl partitions list|ensure|seal|drop` do the same by hand.
+
+### When it is red
+- *permission denied to set role "conn_owner"*: **seal** and **retire** act as the owner of the tables. Let the user of
+  `conn_postgres` do so (`GRANT conn_owner TO … WITH INHERIT FALSE`), or run both by hand as the owner.
+- *another process maintains the database*: somebody does the same by hand; the next try or run goes on.
+- A step that was killed half-way is finished by the next one.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from airflow.sdk import (
+    DAG,
+    Asset,
+    AssetOrTimeSchedule,
+    Connection,
+    CronTriggerTimetable,
+    ExceptionRetryPolicy,
+    RetryAction,
+    RetryRule,
+    task,
+)
+
+if TYPE_CHECKING:
+    from etl.pipeline import Store
+
+STATEMENT_LIMIT = timedelta(minutes=350)
+
+
+def _store() -> Store:
+    """The database behind ``conn_postgres``; an index of a large day may take long."""
+    from etl.connection import url_of
+    from etl.pipeline import Store
+    from etl.settings import Settings
+
+    return Store.open(url_of(Connection.get("conn_postgres")), Settings(), STATEMENT_LIMIT)
+
+
+@task
+def rollups() -> dict[str, int]:
+    """Recompute what is marked."""
+    from etl import maintenance
+
+    hours, days = maintenance.refresh(_store())
+    return {"hours": hours, "days": days}
+
+
+@task
+def seal() -> list[str]:
+    """Seal the days that are closed."""
+    from etl import maintenance
+
+    return [day.isoformat() for day in maintenance.seal(_store())]
+
+
+@task
+def retire() -> list[str]:
+    """Drop the days that the settings let go, and those whose drop was interrupted."""
+    from etl import maintenance
+
+    store = _store()
+    return [day.isoformat() for day in maintenance.drop(store, maintenance.expiring(store))]
+
+
+@task
+def prune() -> dict[str, int]:
+    """Take away what is settled and old."""
+    from etl import maintenance
+
+    pruned = maintenance.prune(_store())
+    return {"staging": pruned.staging, "results": pruned.results, "quarantine": pruned.quarantine}
+
+
+with DAG(
+    "conn_maintenance",
+    description=(__doc__ or "").partition("\n")[0],
+    doc_md=__doc__,
+    schedule=AssetOrTimeSchedule(
+        timetable=CronTriggerTimetable("15 1 * * *", timezone="UTC"), assets=[Asset("zeek_conn")]
+    ),
+    catchup=False,
+    max_active_runs=1,
+    default_args={
+        # one slot: the tasks share one lock in the database
+        "pool": "conn_maintenance",
+        "retries": 3,
+        "retry_delay": timedelta(minutes=1),
+        "retry_exponential_backoff": 2.0,
+        "retry_policy": ExceptionRetryPolicy(
+            [RetryRule("etl.errors.PermanentError", RetryAction.FAIL, reason="it would fail again")]
+        ),
+        "execution_timeout": timedelta(hours=6),
+    },
+    tags=["zeek", "conn", "maintenance"],
+) as conn_maintenance:
+    refreshed = rollups()
+    refreshed >> seal() >> retire()
+    refreshed >> prune()

@@ -1,0 +1,171 @@
+"""Cut a stream of bytes into pieces of whole lines, bounded in rows and in bytes.
+
+Rows bound the memory (a block of TSV holds three times the rows of one of JSON with as many bytes); bytes bound it
+when lines are long. A single line beyond the byte bound is not kept: a prefix stands for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from etl.errors import TooLarge
+from etl.models import ReadOptions
+
+NEWLINE = 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Piece:
+    """Consecutive lines of the decompressed bytes."""
+
+    data: bytes
+    """The lines with their ends; the last one may lack its own at the end of the stream."""
+    first: int
+    """1-based number of the first line."""
+    lines: int
+    """How many there are, an unterminated last one included."""
+    ended: bool = True
+    """False when the last line has no newline."""
+    too_long: bool = False
+    """One line longer than ``block_bytes``: ``data`` is only its beginning."""
+    _ends: list[npt.NDArray[np.intp]] = field(default_factory=list)
+
+    def raw(self, number: int) -> bytes:
+        """Return line ``number`` without its line end (LF or CR LF)."""
+        if not self._ends:
+            self._ends.append(newlines(self.data))
+        ends = self._ends[0]
+        at = number - self.first
+        start = int(ends[at - 1]) + 1 if at else 0
+        end = int(ends[at]) if at < len(ends) else len(self.data)
+        return self.data[start:end].removesuffix(b"\r")
+
+
+def newlines(data: bytes) -> npt.NDArray[np.intp]:
+    """Return the offsets of the newlines."""
+    return np.flatnonzero(np.frombuffer(data, np.uint8) == NEWLINE)
+
+
+def cut(chunks: Iterable[bytes], options: ReadOptions) -> Iterator[Piece]:
+    """Yield the pieces of a stream, in order and without gaps.
+
+    Raises:
+        TooLarge: a line longer than ``max_line_bytes``.
+    """
+    cutter = _Cutter(options)
+    for chunk in chunks:
+        yield from cutter.feed(chunk)
+    yield from cutter.end()
+
+
+class _Cutter:
+    """Chunks that wait for a cut. ``_whole`` bytes of them, ``_rows`` lines, are complete lines."""
+
+    def __init__(self, options: ReadOptions) -> None:
+        self._options = options
+        self._parts: list[bytes] = []
+        self._size = self._rows = self._whole = 0
+        self._line = 1
+        self._overlong = 0
+
+    def feed(self, chunk: bytes) -> Iterator[Piece]:
+        if not self._overlong and self._size + len(chunk) <= self._options.block_bytes:
+            rows = int(np.count_nonzero(np.frombuffer(chunk, np.uint8) == NEWLINE))
+            if self._rows + rows < self._options.block_rows:
+                self._hold(chunk, chunk.rfind(b"\n") + 1, rows)
+                return
+        ends = newlines(chunk)
+        start = 0
+        if self._overlong:
+            if not len(ends):
+                self._skip(chunk)
+                return
+            self._skip(chunk[: int(ends[0])])
+            yield self._overlong_piece()
+            start = int(ends[0]) + 1
+        while start < len(chunk):
+            seen = int(np.searchsorted(ends, start))
+            cut_at = self._cut_at(ends, seen, start, len(chunk))
+            if cut_at is None:
+                self._hold(
+                    chunk[start:], int(ends[-1]) + 1 - start if len(ends) > seen else 0, len(ends) - seen
+                )
+                return
+            if cut_at < 0:
+                yield self._flush_whole()
+            elif cut_at == start:
+                yield from self._begin_overlong(chunk, ends, seen, start)
+                start = len(chunk) if len(ends) == seen else int(ends[seen]) + 1
+            else:
+                taken = int(np.searchsorted(ends, cut_at)) - seen
+                self._hold(chunk[start:cut_at], cut_at - start, taken)
+                yield self._flush_whole()
+                start = cut_at
+
+    def _cut_at(self, ends: npt.NDArray[np.intp], seen: int, start: int, length: int) -> int | None:
+        """Where to cut: None not in this chunk, -1 after the lines already held, ``start`` when a line is too long."""
+        room = self._options.block_rows - self._rows
+        fits = start + self._options.block_bytes - self._size
+        if len(ends) - seen < room and length <= fits:
+            return None
+        last = min(seen + room, int(np.searchsorted(ends, fits))) - 1
+        if last >= seen:
+            return int(ends[last]) + 1
+        if self._rows:
+            return -1
+        return None if length <= fits else start
+
+    def _hold(self, part: bytes, whole: int, rows: int) -> None:
+        if rows:
+            self._whole = self._size + whole
+        self._parts.append(part)
+        self._size += len(part)
+        self._rows += rows
+
+    def _flush_whole(self) -> Piece:
+        data = b"".join(self._parts)
+        whole, rest = data[: self._whole], data[self._whole :]
+        piece = Piece(data=whole, first=self._line, lines=self._rows)
+        self._line += self._rows
+        self._parts, self._size, self._rows, self._whole = ([rest] if rest else []), len(rest), 0, 0
+        return piece
+
+    def _begin_overlong(
+        self, chunk: bytes, ends: npt.NDArray[np.intp], seen: int, start: int
+    ) -> Iterator[Piece]:
+        """The line in hand passes the bound: keep its beginning, and drop the rest up to its end."""
+        ended = len(ends) > seen
+        line = b"".join([*self._parts, chunk[start : int(ends[seen]) if ended else len(chunk)]])
+        self._parts, self._size, self._overlong = [], 0, 0
+        self._skip(line)
+        if ended:
+            yield self._overlong_piece()
+
+    def _skip(self, more: bytes) -> None:
+        room = self._options.max_raw_bytes + 1 - self._size
+        if room > 0:
+            self._parts.append(more[:room])
+            self._size += len(self._parts[-1])
+        self._overlong += len(more)
+        if self._overlong > self._options.max_line_bytes:
+            raise TooLarge(f"line {self._line} is longer than {self._options.max_line_bytes} bytes")
+
+    def _overlong_piece(self, *, ended: bool = True) -> Piece:
+        piece = Piece(data=b"".join(self._parts), first=self._line, lines=1, ended=ended, too_long=True)
+        self._line += 1
+        self._parts, self._size, self._overlong = [], 0, 0
+        return piece
+
+    def end(self) -> Iterator[Piece]:
+        if self._overlong:
+            yield self._overlong_piece(ended=False)
+            return
+        ended = self._whole == self._size
+        if self._size:
+            yield Piece(
+                data=b"".join(self._parts), first=self._line, lines=self._rows + (not ended), ended=ended
+            )

@@ -1,0 +1,166 @@
+"""After publish: the suites whose ``meta.stage`` is ``after``, over one UTC day of ``zeek.conn``. They move no row.
+
+A suite names the relation that it looks at: ``conn_relation`` (the day's rows, with what should hold between their
+columns) or ``drift`` (the day's measures beside what is usual). The day is measured first, and with it those earlier
+days that nobody measured yet. A day can be checked again at any time; its newest verdicts replace the older ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import URL, Connection
+
+from etl import db, gx, quality
+from etl.db import execute, statement
+from etl.errors import Misuse
+from etl.pipeline import Store
+from etl.rules import Rule, rules, under_policy
+
+_KEYS = {"conn_relation": ("etl_file_id", "etl_line"), "drift": ("day", "measure")}
+"""What identifies a row of each relation."""
+Found = tuple[int, dict[int, int], list[dict[str, Any]]]
+"""Rows that fail, the same by file, and some of them."""
+_COUNTS = {"conn_relation": "checks.rows_of", "drift": "checks.measures_of"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What one rule found on a day; ``rows`` are rows of its relation."""
+
+    suite: str
+    rule: str
+    severity: str
+    rows: int
+    failed: int
+    by_file: dict[int, int]
+    sample: list[dict[str, Any]]
+
+
+def check_day(store: Store, day: date, run_id: str | None = None) -> list[Verdict]:
+    """Measure a day, run the suites over it and store their verdicts.
+
+    Raises:
+        PermanentError: a rule cannot be evaluated.
+        TransientError: the database gave up; nothing was stored.
+    """
+    with store.loading() as connection:
+        measure(connection, day)
+        with connection.begin():
+            url = db.url_as(connection, store.url, store.settings, "conn-etl checks")
+            wanted = under_policy(rules("after"), store.settings.rule_severity)
+            verdicts = [
+                verdict for relation in _KEYS for verdict in _check(connection, url, relation, wanted, day)
+            ]
+            _record(connection, day, run_id, verdicts)
+    return verdicts
+
+
+def touched_days(store: Store, since: datetime, most: int = 60) -> list[date]:
+    """Days on which rows were added since a moment, the newest first."""
+    with store.session() as connection, connection.begin():
+        return [row.day for row in execute(connection, "checks.touched_days", since=since, most=most)]
+
+
+def measure(connection: Connection, day: date) -> None:
+    """Write a day's measures anew, and those of earlier days that it is compared with and that have none."""
+    with connection.begin():
+        earlier = [row.day for row in execute(connection, "checks.unmeasured", day=day)]
+    for each in [*earlier, day]:
+        with connection.begin():
+            execute(connection, "checks.forget_measures", day=each)
+            # few groups come out, but the planner expects one a row and would sort them all on disk
+            connection.exec_driver_sql("SET LOCAL enable_sort = off")
+            execute(connection, "checks.measure", day=each, **_bounds(each))
+
+
+def _bounds(day: date) -> dict[str, str]:
+    return {"first": f"{day} 00:00:00+00", "after": f"{day + timedelta(days=1)} 00:00:00+00"}
+
+
+def _check(
+    connection: Connection, url: URL, relation: str, wanted: Sequence[Rule], day: date
+) -> Iterator[Verdict]:
+    mine = [rule for rule in wanted if rule.relation == relation]
+    values = _bounds(day) if relation == "conn_relation" else {"day": str(day)}
+    counted = _bounds(day) if relation == "conn_relation" else {"day": day}
+    rows = int(execute(connection, _COUNTS[relation], **counted).scalar_one())
+    # Great Expectations takes complete text alone, and the planner needs literals to leave other days out
+    written = str(
+        statement(f"checks.{relation}")
+        .bindparams(**values)
+        .compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+    )
+    query = written.rstrip().rstrip(";")
+    found: dict[str, str] = {}
+    if rows:
+        found = {rule.name: sql for rule, sql in gx.find(url, mine, query=query, key=_KEYS[relation])}
+    look: Callable[[Connection, str], Found] = _by_file if relation == "conn_relation" else _by_measure
+    for rule in mine:
+        failed, by_file, sample = look(connection, found[rule.name]) if rule.name in found else (0, {}, [])
+        yield Verdict(
+            suite=rule.suite,
+            rule=rule.name,
+            severity=rule.severity,
+            rows=rows,
+            failed=failed,
+            by_file=by_file,
+            sample=sample,
+        )
+
+
+def _by_file(connection: Connection, query: str) -> Found:
+    by_file, some = quality.count_by_file(connection, query)
+    sample = [{"file": etl_file_id, "line": line} for etl_file_id, line in some]
+    return sum(by_file.values()), by_file, sample[: quality.EXAMPLES]
+
+
+def _by_measure(connection: Connection, query: str) -> Found:
+    rows = quality.run_written(
+        connection,
+        "SELECT drift.measure, drift.value, drift.usual FROM etl.drift"  # noqa: S608
+        f" INNER JOIN ({query}) AS failing USING (day, measure) ORDER BY 1",
+    )
+    sample = [{"measure": measure, "value": value, "usual": usual} for measure, value, usual in rows]
+    return len(rows), {}, sample[: quality.EXAMPLES]
+
+
+def _record(connection: Connection, day: date, run_id: str | None, verdicts: Sequence[Verdict]) -> None:
+    suites = sorted({verdict.suite for verdict in verdicts})
+    execute(connection, "checks.forget_results", day=day, suites=suites)
+    lines: dict[str, list[Any]] = defaultdict(list)
+    for verdict in verdicts:
+        per_file: list[tuple[int | None, int]] = [(None, verdict.failed), *sorted(verdict.by_file.items())]
+        for etl_file_id, failed in per_file:
+            sample = [e for e in verdict.sample if etl_file_id is None or e.get("file") == etl_file_id]
+            for key, value in (
+                ("files", etl_file_id),
+                ("suites", verdict.suite),
+                ("rules", verdict.rule),
+                ("severities", verdict.severity),
+                ("rows", verdict.rows),
+                ("failed", failed),
+                ("samples", json.dumps(sample) if sample else None),
+            ):
+                lines[key].append(value)
+    execute(connection, "checks.record", run=run_id, day=day, **lines)
+
+
+def data_docs(store: Store, folder: Path) -> Path:
+    """Great Expectations' pages on the newest day of the table: the rules of the gate, over rows that passed it.
+
+    Raises:
+        Misuse: there is no row yet.
+    """
+    with store.session() as connection, connection.begin():
+        newest = execute(connection, "checks.newest_day").scalar_one()
+        if newest is None:
+            raise Misuse("no row yet", hint="load something first")
+        url = db.url_as(connection, store.url, store.settings, "conn-etl data docs")
+    return gx.data_docs(url, f"zeek.conn_{newest:%Y%m%d}", rules("gate"), folder)

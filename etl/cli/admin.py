@@ -1,0 +1,67 @@
+"""Verbs that look after the environment: ``up``, ``down``, ``migrate``, ``doctor``."""
+
+from __future__ import annotations
+
+import typer
+
+from etl.cli.app import Json, dump, err, home_of, out, settings, store, table
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this module."""
+    for verb in (up, down, migrate, doctor):
+        app.command()(verb)
+
+
+def up(*, as_json: Json = False) -> None:
+    """Start the embedded PostgreSQL and bring its schema up to date."""
+    from etl import embedded, schema
+    from etl.pipeline import Store
+
+    chosen = settings()
+    home = home_of(chosen)
+    if notice := embedded.notice(home):
+        err.print(notice, markup=False, soft_wrap=True)
+    url = embedded.start(home)
+    version = schema.migrate(Store.open(url, chosen).engine)
+    if as_json:
+        dump({"url": url, "schema_version": version})
+    else:
+        out.print(
+            f"PostgreSQL runs at {url} (schema {version}); stop it with `conn-etl down`", soft_wrap=True
+        )
+
+
+def down(*, as_json: Json = False) -> None:
+    """Stop the embedded PostgreSQL; its data stays."""
+    from etl import embedded
+
+    stopped = embedded.stop(home_of(settings()))
+    if as_json:
+        dump({"stopped": stopped})
+    else:
+        out.print("Stopped." if stopped else "It was not running.")
+
+
+def migrate(*, as_json: Json = False) -> None:
+    """Bring the database to the schema version that this program needs."""
+    from etl import schema
+
+    version = schema.migrate(store().engine)
+    if as_json:
+        dump({"schema_version": version})
+    else:
+        out.print(f"Schema version {version}.")
+
+
+def doctor(*, as_json: Json = False) -> None:
+    """Look for what keeps loads from working, each finding with its cure; exit code 2 where one is an error."""
+    from etl import doctoring
+
+    findings = doctoring.examine(store())
+    if as_json:
+        dump({"findings": [finding.as_dict() for finding in findings]})
+    else:
+        table("", ("", "what", "cure"), [(f.level, f.what, f.cure) for f in findings])
+    if any(finding.level == "error" for finding in findings):
+        raise typer.Exit(2)

@@ -1,0 +1,88 @@
+"""Verbs that ask: ``status``, ``verify``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from etl.cli.app import Json, dump, out, store, table
+
+Most = Annotated[int, typer.Option("--most", help="Lines at most.", min=1)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this module."""
+    app.command()(status)
+    app.command()(verify)
+
+
+def status(*, most: Most = 20, as_json: Json = False) -> None:
+    """What is loaded, what was turned down and why, the newest verdict of each rule, the settings in force."""
+    from etl import schema
+    from etl.db import execute
+
+    target = store()
+    with target.session() as connection:
+        schema.require_current(connection)
+        found: dict[str, Any] = {
+            name: [dict(row._mapping) for row in execute(connection, f"status.{name}", **parameters)]
+            for name, parameters in (
+                ("states", {}),
+                ("problems", {"most": most}),
+                ("quarantine", {}),
+                ("rules", {}),
+                ("unknown_columns", {}),
+                ("span", {}),
+                ("runs", {"most": 5}),
+            )
+        }
+    found["settings"] = {
+        name: str(value) for name, value in target.settings.model_dump(exclude={"database_url"}).items()
+    }
+    if as_json:
+        dump(found)
+        return
+    table(
+        "Files",
+        ("state", "files", "read", "loaded", "duplicate", "quarantined"),
+        [r.values() for r in found["states"]],
+    )
+    span = found["span"][0]
+    out.print(f"From {span['first']} to {span['last']}\n" if span["first"] else "No row yet\n")
+    columns = ("state", "file", "why")
+    table(
+        "Turned down or cut short", columns, [(r["state"], r["path"], r["reason"]) for r in found["problems"]]
+    )
+    table("Quarantine", ("rule", "reason", "state", "rows"), [r.values() for r in found["quarantine"]])
+    verdicts = [
+        (r["suite"], r["rule"], r["severity"], "passed" if r["success"] else "failed", r["failed"], r["rows"])
+        for r in found["rules"]
+        if not r["success"]
+    ]
+    out.print(f"{len(found['rules'])} rules at the newest batch, {len(verdicts)} of them found something")
+    table("Rules that found something", ("suite", "rule", "severity", "verdict", "failed", "rows"), verdicts)
+    unknown = [(r["name"], r["type"], r["path"]) for r in found["unknown_columns"]]
+    table("Columns beyond the dictionary (kept in extra)", ("column", "type", "first file"), unknown)
+    table("Settings in force", ("setting", "value"), found["settings"].items())
+
+
+def verify(*, as_json: Json = False) -> None:
+    """Recount the tables and hold them against the ledger; exit code 1 where they disagree."""
+    from etl import schema, verifying
+
+    with store().session() as connection:
+        schema.require_current(connection)
+        faults = verifying.faults(connection)
+    if as_json:
+        dump({"faults": [{"file": f.etl_file_id, "path": f.path, "what": f.what} for f in faults]})
+    elif faults:
+        table(
+            "Ledger and tables disagree",
+            ("file", "path", "what"),
+            [(f.etl_file_id, f.path, f.what) for f in faults],
+        )
+    else:
+        out.print("Ledger and tables agree.")
+    if faults:
+        raise typer.Exit(1)

@@ -1,0 +1,86 @@
+"""The verb ``explain``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from etl.cli.app import Json, dump, home_of, out, settings, shown, table
+from etl.errors import ConnEtlError
+
+if TYPE_CHECKING:
+    from etl.explaining import Explanation
+    from etl.pipeline import Store
+    from etl.settings import Settings
+
+File = Annotated[str, typer.Argument(help="A log file, the URL of one, or - for stdin.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb of this module."""
+    app.command()(explain)
+
+
+def explain(file: File, *, as_json: Json = False) -> None:
+    """What a file is, which column feeds which field and why, and what ingest would do with it."""
+    from etl import explaining, source
+
+    chosen = settings()
+    found = explaining.explain(source.take_stdin() if file == "-" else file, chosen, _store(chosen))
+    if as_json:
+        dump(found.as_dict())
+    else:
+        _print(found)
+
+
+def _store(chosen: Settings) -> Store | None:
+    """The database that is there; none is started for a question, and none that is away keeps it from an answer."""
+    from etl import embedded, schema
+    from etl.pipeline import Store
+
+    if chosen.database_url is not None:
+        store = Store.open(chosen.database_url.get_secret_value(), chosen)
+    else:
+        status = embedded.status(home_of(chosen))
+        if not status.running:
+            return None
+        store = Store.open(status.url, chosen)
+    try:
+        with store.session() as connection:
+            schema.require_current(connection)
+    except ConnEtlError:
+        return None
+    return store
+
+
+def _print(found: Explanation) -> None:
+    facts = [
+        ("file", f"{found.path} ({found.size:,} bytes)"),
+        ("sensor", found.sensor or None),
+        ("window", found.window_start and f"{found.window_start} to {found.window_end or '?'}"),
+        ("compression", found.compression),
+        ("format", found.format and {"tsv": "Zeek TSV", "json": "JSON lines"}[found.format]),
+        ("Zeek", found.zeek),
+        ("rows", found.rows if found.format else None),
+        ("from", found.first),
+        ("to", found.last),
+        ("cut off", found.incomplete),
+        ("fields not in it", ", ".join(found.missing) or None),
+        ("refused", found.error),
+    ]
+    table("", ("", ""), [(name, shown_fact) for name, shown_fact in facts if shown_fact is not None])
+    if found.columns:
+        out.print()
+        rows = [(c.name, c.type, c.field or "extra", c.why) for c in found.columns]
+        table("Columns", ("column", "type", "feeds", "why"), rows)
+    if found.rejects:
+        out.print()
+        rejects = [(r["line"], r["field"], r["reason"], r["raw"]) for r in found.first_rejects]
+        table(
+            f"First of {found.rejects:,} lines that cannot be read",
+            ("line", "field", "reason", "line as it is"),
+            rejects,
+        )
+    out.print()
+    out.print(shown(found.would), soft_wrap=True)

@@ -1,0 +1,114 @@
+"""Verbs that look after history: ``partitions list|ensure|seal|drop`` and ``rollups``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from typing import Annotated
+
+import typer
+
+from etl.cli.app import Json, dump, out, store, table
+from etl.errors import Misuse
+
+partitions = typer.Typer(no_args_is_help=True, help="Days of zeek.conn: list, make, seal, drop.")
+
+Days = Annotated[list[str] | None, typer.Argument(help="UTC days, as 2026-03-01.")]
+Needed = Annotated[list[str], typer.Argument(help="UTC days, as 2026-03-01.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this module."""
+    app.add_typer(partitions, name="partitions")
+    app.command()(rollups)
+
+
+def _days(texts: list[str] | None) -> list[date]:
+    found = []
+    for text in texts or ():
+        try:
+            found.append(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date())
+        except ValueError as error:
+            raise Misuse(f"{text} is no day", hint="write it as 2026-03-01") from error
+    return found
+
+
+def _done(what: str, days: list[date], *, as_json: bool) -> None:
+    if as_json:
+        dump({what: [day.isoformat() for day in days]})
+    else:
+        out.print(f"{what}: {', '.join(day.isoformat() for day in days) or 'none'}", soft_wrap=True)
+
+
+@partitions.command("list")
+def list_(*, as_json: Json = False) -> None:
+    """Every day with its state, rows (estimated), size, and what retention would drop now."""
+    from etl import maintenance
+    from etl.partitions import listed
+
+    target = store()
+    with target.loading() as connection:
+        days = listed(connection)
+    expiring = maintenance.expiring(target)
+    if as_json:
+        dump({"days": [asdict(day) | {"expires": expiring.get(day.day)} for day in days]})
+        return
+    columns = ("day", "state", "rows (about)", "bytes", "retention")
+    table("Days", columns, [(d.day, d.state, d.rows, d.bytes, expiring.get(d.day, d.reason)) for d in days])
+
+
+@partitions.command()
+def ensure(days: Needed, *, as_json: Json = False) -> None:
+    """Make the partitions of these days, where they are missing."""
+    from etl.partitions import ensure as make
+
+    with store().loading() as connection:
+        made = make(connection, _days(days))
+    _done("made", made, as_json=as_json)
+
+
+@partitions.command()
+def seal(days: Days = None, *, as_json: Json = False) -> None:
+    """Give closed days (or these ones) their indexes and statistics; late rows still come in."""
+    from etl import maintenance
+
+    _done("sealed", maintenance.seal(store(), _days(days)), as_json=as_json)
+
+
+@partitions.command()
+def drop(
+    days: Days = None,
+    *,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Really drop; without it only say what would go.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Drop these days with all their rows, or without any day what the retention settings let go."""
+    from etl import maintenance
+
+    target = store()
+    chosen = dict.fromkeys(_days(days), "dropped by command") if days else maintenance.expiring(target)
+    if yes:
+        _done("dropped", maintenance.drop(target, chosen), as_json=as_json)
+    elif as_json:
+        dump({"would_drop": {day.isoformat(): reason for day, reason in chosen.items()}})
+    else:
+        table("Would be dropped (do it with --yes)", ("day", "why"), list(chosen.items()))
+
+
+def rollups(
+    *,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All of them anew, not only what changed.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring the rollups up to date with the rows."""
+    from etl import maintenance
+
+    hours, days = maintenance.refresh(store(), everything=everything)
+    if as_json:
+        dump({"hours": hours, "days": days})
+    else:
+        out.print(f"{hours:,} hours and the top addresses of {days:,} days are up to date again.")

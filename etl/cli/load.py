@@ -1,0 +1,194 @@
+"""Verbs that load and take back: ``ingest``, ``unload``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from etl.cli import app as shared
+from etl.cli.app import Json, dump, err, out, store, table
+from etl.errors import NothingToLoad
+
+if TYPE_CHECKING:
+    from etl.pipeline import FileResult, Summary
+
+SHOWN = 20
+"""Files that the summary names; ``status`` has the others."""
+NOT_THIS_LOG = frozenset({"not_a_conn_log", "other_log", "not_a_file"})
+
+Paths = Annotated[
+    list[str], typer.Argument(help="Log files, folders, URLs such as s3://bucket/prefix; - is stdin.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Read and map, touch no database.")]
+Retry = Annotated[bool, typer.Option("--retry", help="Open refused and failed files again.")]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Load again what is loaded; old rows go in the same transaction.")
+]
+Rehash = Annotated[
+    bool, typer.Option("--rehash", help="Read known files again too; load those whose bytes are others.")
+]
+Since = Annotated[str | None, typer.Option(help="Only files whose window ends after this time.")]
+Until = Annotated[str | None, typer.Option(help="Only files whose window begins before this time.")]
+Targets = Annotated[list[str], typer.Argument(help="Paths, or runs as `conn-etl status` shows them.")]
+Accept = Annotated[
+    bool, typer.Option("--accept", help="Load past the error budget, refused files too, on record.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this module."""
+    app.command()(ingest)
+    app.command()(unload)
+
+
+def ingest(  # noqa: PLR0913  a parameter is an option of the command
+    paths: Paths,
+    *,
+    dry_run: DryRun = False,
+    retry: Retry = False,
+    accept: Accept = False,
+    replace: Replace = False,
+    rehash: Rehash = False,
+    since: Since = None,
+    until: Until = None,
+    as_json: Json = False,
+) -> None:
+    """Load conn logs; what was loaded before is not loaded again."""
+    if dry_run:
+        _dry_run(_given(paths), as_json)
+        return
+    from etl import pipeline
+
+    first, last = shared.ordered(shared.moment("since", since), shared.moment("until", until))
+    target = store()
+    with _progress(quiet=as_json) as step:
+        summary = pipeline.ingest(
+            target,
+            _given(paths),
+            retry=retry,
+            replace=replace,
+            accepted_by=shared.actor() if accept else None,
+            rehash=rehash,
+            since=first,
+            until=last,
+            progress=step,
+        )
+    if as_json:
+        dump(as_object(summary))
+    else:
+        _print(summary)
+    _exit(summary)
+
+
+def _given(paths: list[str]) -> list[str]:
+    """The paths, with stdin read and named where one is ``-``."""
+    from etl import source
+
+    return [source.take_stdin() if path == "-" else path for path in paths]
+
+
+def unload(targets: Targets, *, as_json: Json = False) -> None:
+    """Take back all rows of these files or runs; rows that another file holds too are loaded again from there."""
+    from etl import pipeline
+
+    done = pipeline.unload(store(), targets)
+    if as_json:
+        dump(
+            {
+                "run": done.run_id,
+                "files": len(done.undone),
+                "rows": done.rows,
+                "results": [asdict(file) for file in done.undone],
+                "loaded_again": [asdict(file) for file in done.again],
+            }
+        )
+    else:
+        out.print(f"{len(done.undone):,} files unloaded, {done.rows:,} rows deleted")
+        table("", ("rows", "was", "file"), [(f.rows_deleted, f.state, f.path) for f in done.undone])
+        if done.again:
+            columns = ("state", "loaded", "file", "why")
+            rows = [(r.state, r.rows_loaded, r.path, r.reason) for r in done.again]
+            table("Loaded again, because they hold some of the same rows", columns, rows)
+    if any(result.kind == "not_replaced" for result in done.again):
+        raise typer.Exit(1)
+
+
+def as_object(summary: Summary) -> dict[str, Any]:
+    """The object of ``--json``."""
+    from etl.pipeline import TERMS
+
+    results = [
+        {k: v for k, v in asdict(r).items() if not (k == "recorded" and v is None)} for r in summary.results
+    ]
+    return {
+        "run": summary.run_id,
+        "files": len(results),
+        **{term: summary.total(term) for term in TERMS},
+        "results": results,
+    }
+
+
+def _exit(summary: Summary) -> None:
+    if not summary.results or all(r.kind in NOT_THIS_LOG for r in summary.results):
+        reasons = "; ".join(f"{r.path}: {r.reason}" for r in summary.results[:3])
+        raise NothingToLoad(f"no conn log in what was given ({reasons or 'no file at all'})")
+    if summary.became_bad:
+        raise typer.Exit(1)
+
+
+def _print(summary: Summary) -> None:
+    from etl.pipeline import TERMS
+
+    states = Counter(f"{r.state}{'' if r.recorded is None else ' before'}" for r in summary.results)
+    out.print(
+        f"{len(summary.results):,} files: " + ", ".join(f"{n:,} {state}" for state, n in states.most_common())
+    )
+    out.print("   ".join(f"{term.replace('_', ' ')} {summary.total(term):,}" for term in TERMS))
+    notable = [r for r in summary.results if r.reason and r.state != "published" and _is_news(r)]
+    if notable:
+        table("", ("state", "file", "why"), [(r.state, r.path, r.reason) for r in notable[:SHOWN]])
+    if len(notable) > SHOWN:
+        out.print(f"… and {len(notable) - SHOWN:,} more: conn-etl status")
+    if summary.total("rows_quarantined"):
+        out.print("Quarantined lines: conn-etl quarantine list")
+
+
+def _is_news(result: FileResult) -> bool:
+    """What was final before the call was said then; that an unloaded file is not loaded by just asking was not."""
+    return result.recorded is None or result.state == "unloaded"
+
+
+def _progress(*, quiet: bool) -> Any:
+    from contextlib import contextmanager
+
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    @contextmanager
+    def bar() -> Any:
+        columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+        with Progress(
+            *columns, console=err, transient=True, disable=quiet or not err.is_terminal
+        ) as progress:
+            task = progress.add_task("loading", total=None)
+            yield lambda done, total: progress.update(task, completed=done, total=total)
+
+    return bar()
+
+
+def _dry_run(paths: list[str], as_json: bool) -> None:
+    from etl import pipeline
+
+    found = list(pipeline.try_out(paths, shared.settings()))
+    if as_json:
+        dump({"files": len(found), "dry_run": True, "results": [asdict(result) for result in found]})
+    else:
+        columns = ("state", "rows", "rejects", "file", "why")
+        table("", columns, [(r.state, r.rows_read, r.rows_quarantined, r.path, r.reason) for r in found])
+        out.print("Read and mapped only; the rules of the gate were not asked, and nothing was written.")
+    if all(r.kind in NOT_THIS_LOG for r in found):
+        raise NothingToLoad("no conn log in what was given")
+    if any(r.state in ("refused", "failed") for r in found):
+        raise typer.Exit(1)

@@ -1,0 +1,210 @@
+"""``conn-etl quarantine``: lines that did not reach the table: seen, taken out, tried again, put aside."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from etl.cli.app import Json, actor, dump, out, store, table
+from etl.errors import Misuse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from etl.replay import Choice
+
+quarantine = typer.Typer(no_args_is_help=True, help="Lines that did not reach the table.")
+
+Ids = Annotated[list[int] | None, typer.Argument(help="Numbers that `quarantine list` shows.")]
+File = Annotated[str | None, typer.Option(help="Path as the ledger has it.")]
+OfRule = Annotated[str | None, typer.Option("--rule", help="Rule, such as type.src_ip_addr.")]
+Reason = Annotated[str | None, typer.Option(help="Reason, such as identity_conflict.")]
+Since = Annotated[datetime | None, typer.Option(help="Quarantined at or after this time (UTC).")]
+Until = Annotated[datetime | None, typer.Option(help="Quarantined before this time (UTC).")]
+Every = Annotated[bool, typer.Option("--all", help="All open lines.")]
+Why = Annotated[str, typer.Option("--why", help="The reason, for the record.")]
+Most = Annotated[int, typer.Option("--most", help="Lines at most.", min=1)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this module."""
+    app.add_typer(quarantine, name="quarantine")
+
+
+@quarantine.command("list")
+def list_(  # noqa: PLR0913  a verb's options are its arguments
+    *,
+    file: File = None,
+    rule: OfRule = None,
+    reason: Reason = None,
+    state: Annotated[str | None, typer.Option(help="open, replayed, discarded or closed.")] = None,
+    since: Since = None,
+    until: Until = None,
+    most: Most = 100,
+    as_json: Json = False,
+) -> None:
+    """Lines in quarantine, by file, rule, reason, state or time."""
+    from etl.db import execute
+
+    chosen = {"path": file, "rule": rule, "reason": reason, "state": state, "most": most}
+    with store().session() as connection:
+        rows = execute(connection, "quarantine.list", since=_utc(since), until=_utc(until), **chosen)
+        lines = [dict(row) for row in rows.mappings()]
+    if as_json:
+        dump({"lines": lines})
+        return
+    columns = ("id", "file", "line", "rule", "reason", "field", "state")
+    keys = ("quarantine_id", "path", "etl_line", "rule", "reason", "field", "state")
+    table("Quarantine", columns, [[line[key] for key in keys] for line in lines])
+
+
+@quarantine.command()
+def show(quarantine_id: int, *, as_json: Json = False) -> None:
+    """One line: raw, as mapped, for an identity conflict the row that is in the table, and what was done about it."""
+    from etl.db import execute
+
+    with store().session() as connection:
+        row = execute(connection, "quarantine.show", id=quarantine_id).mappings().one_or_none()
+        actions = [
+            dict(action) for action in execute(connection, "replay.actions", id=quarantine_id).mappings()
+        ]
+    if row is None:
+        raise Misuse(f"there is no line {quarantine_id} in quarantine", hint="see `conn-etl quarantine list`")
+    raw = bytes(row["raw"]).decode("utf-8", "backslashreplace") if row["raw"] is not None else None
+    line = {**row, "raw": raw, "actions": actions}
+    if as_json:
+        dump(line)
+        return
+    for key in ("path", "etl_line", "rule", "reason", "field", "state", "created_at", "raw_cut"):
+        out.print(f"{key:>12}  {line[key]}", markup=False)
+    out.print(f"{'raw':>12}  {raw!r}", markup=False, soft_wrap=True)
+    if line["mapped"]:
+        existing = line["existing"] or {}
+        columns = ("column", "as mapped", "in the table") if existing else ("column", "as mapped")
+        cells = [
+            (name, value, existing.get(name)) if existing else (name, value)
+            for name, value in line["mapped"].items()
+        ]
+        table("Values", columns, cells)
+    if actions:
+        table("Done about it", tuple(actions[0]), [list(action.values()) for action in actions])
+
+
+@quarantine.command()
+def export(  # noqa: PLR0913  a verb's options are its arguments
+    ids: Ids = None,
+    *,
+    file: File = None,
+    rule: OfRule = None,
+    reason: Reason = None,
+    since: Since = None,
+    until: Until = None,
+    as_log: Annotated[
+        bool, typer.Option("--as-log", help="The lines as a log, with headers, to be mended by hand.")
+    ] = False,
+    to: Annotated[Path | None, typer.Option("--out", help="File to write; else stdout.")] = None,
+) -> None:
+    """Open lines with all that is kept of them, one JSON object a line, or as a log again."""
+    from etl import replay
+
+    write = replay.write_log if as_log else _write_json
+    with store().session() as connection:
+        chosen = _choice(ids, file, rule, reason, since, until, every=True)
+        lines = replay.lines(connection, chosen)
+        if to is None:
+            write(lines, sys.stdout)
+        else:
+            with to.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+                write(lines, stream)
+
+
+def _write_json(lines: Iterable[Mapping[Any, Any]], stream: TextIO) -> None:
+    from etl import replay
+
+    stream.writelines(
+        json.dumps(replay.as_json(line), default=str, ensure_ascii=False) + "\n" for line in lines
+    )
+
+
+def _replay(chosen: Choice, why: str, *, as_json: bool) -> None:
+    from etl import replay
+
+    done = replay.replay(store(), chosen, actor=actor(), why=why)
+    if as_json:
+        dump({"run": done.run_id, "outcomes": done.outcomes, "not_replayable": done.not_replayable})
+        return
+    table("Replayed", ("outcome", "lines"), sorted(done.outcomes.items()))
+    if done.not_replayable:
+        table("Not replayable", ("because", "lines"), sorted(done.not_replayable.items()))
+
+
+def _discard(chosen: Choice, why: str, *, as_json: bool) -> None:
+    from etl import replay
+
+    lines = replay.discard(store(), chosen, actor=actor(), why=why)
+    if as_json:
+        dump({"discarded": lines})
+    else:
+        out.print(f"{lines:,} lines discarded")
+
+
+def _acting(act: Callable[..., None]) -> Callable[..., None]:
+    """A verb that does something about the lines that its options choose."""
+
+    def verb(  # noqa: PLR0913  a verb's options are its arguments
+        ids: Ids = None,
+        *,
+        file: File = None,
+        rule: OfRule = None,
+        reason: Reason = None,
+        since: Since = None,
+        until: Until = None,
+        every: Every = False,
+        why: Why = "",
+        as_json: Json = False,
+    ) -> None:
+        act(_choice(ids, file, rule, reason, since, until, every=every), why, as_json=as_json)
+
+    return verb
+
+
+quarantine.command(
+    "replay", help="Run the present mapping and rules over open lines, and publish those that pass."
+)(_acting(_replay))
+quarantine.command(
+    "discard", help="Put open lines aside for good: still counted and kept, but not open any more."
+)(_acting(_discard))
+
+
+def _choice(
+    ids: list[int] | None,
+    file: str | None,
+    rule: str | None,
+    reason: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    *,
+    every: bool,
+) -> Choice:
+    from etl.replay import Choice
+
+    if not (every or ids or any((file, rule, reason, since, until))):
+        raise Misuse("which lines?", hint="give numbers, --file, --rule, --reason, --since, --until or --all")
+    return Choice(
+        ids=tuple(ids) if ids else None,
+        path=file,
+        rule=rule,
+        reason=reason,
+        since=_utc(since),
+        until=_utc(until),
+    )
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    """A time without zone is UTC, as everywhere in this program."""
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment

@@ -1,0 +1,65 @@
+"""The verb ``report``: what is loaded and how good it is, as one HTML file that opens offline, and as JSON."""
+
+from __future__ import annotations
+
+import sys
+import webbrowser
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from etl.cli.app import Json, err, ordered, out, store
+
+Since = Annotated[datetime | None, typer.Option(help="Rows at or after this @timestamp (UTC).")]
+Until = Annotated[datetime | None, typer.Option(help="Rows before this @timestamp (UTC).")]
+Open = Annotated[bool, typer.Option("--open", help="Open it in the browser.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder to write to.", file_okay=False)]
+DataDocs = Annotated[
+    bool,
+    typer.Option(
+        "--data-docs", help="Write Great Expectations' own pages too (they load fonts from the web)."
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb of this module."""
+    app.command()(report)
+
+
+def report(
+    *,
+    since: Since = None,
+    until: Until = None,
+    open_it: Open = False,
+    folder: Out = Path(),
+    data_docs: DataDocs = False,
+    as_json: Json = False,
+) -> None:
+    """Write conn-etl-report.html and conn-etl-report.json."""
+    from etl import report as reports
+    from etl import schema
+
+    first, last = ordered(_utc(since), _utc(until))
+    target = store()
+    with target.session() as connection:
+        schema.require_current(connection)
+        made = reports.build(connection, first, last)
+    page, _ = made.write(folder)
+    said = [f"{page}: {made.facts['verdict']['sentence']}", *made.facts["verdict"]["reasons"]]
+    if data_docs:
+        from etl import checking
+
+        said.append(f"Data Docs: {checking.data_docs(target, folder / 'conn-etl-data-docs')}")
+    if as_json:
+        sys.stdout.write(made.as_json() + "\n")
+    for line in said:
+        (err if as_json else out).print(line, markup=False, soft_wrap=True)
+    if open_it:
+        webbrowser.open(page.resolve().as_uri())
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment

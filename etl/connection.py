@@ -1,0 +1,80 @@
+"""An Airflow connection as a libpq URI, and back; takes any object with its parts, so it needs no Airflow.
+
+The Postgres hook's own URL will not do: it drops the host of a connection by Unix socket and names another
+driver. All ways to write one connection (JSON, URI, ``?host=``, an encoded socket folder) end in one URI here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from sqlalchemy.engine import URL, make_url
+
+
+class Parts(Protocol):
+    """What ``airflow.sdk.Connection`` has; ``schema`` is the database."""
+
+    @property
+    def login(self) -> str | None: ...  # noqa: D102
+    @property
+    def password(self) -> str | None: ...  # noqa: D102
+    @property
+    def host(self) -> str | None: ...  # noqa: D102
+    @property
+    def port(self) -> int | None: ...  # noqa: D102
+    @property
+    def schema(self) -> str | None: ...  # noqa: D102
+    @property
+    def extra_dejson(self) -> Mapping[str, Any]: ...  # noqa: D102
+
+
+def url_of(parts: Parts) -> str:
+    """The libpq URI of a connection; texts and numbers of its extra become libpq parameters."""
+    query = {key: str(value) for key, value in parts.extra_dejson.items() if type(value) in {str, int}}
+    host = parts.host or None
+    if host and host.startswith("/"):
+        query["host"], host = host, None
+    url = URL.create(
+        "postgresql",
+        username=parts.login or None,
+        password=parts.password or None,
+        host=host
+        or "localhost",  # libpq is content without, Great Expectations is not; ?host= is what counts
+        port=parts.port,
+        database=parts.schema or None,
+        query=query,
+    )
+    return url.render_as_string(hide_password=False)
+
+
+def storage_of(parts: Parts) -> dict[str, Any]:
+    """The options of fsspec's S3 driver that a connection of type ``aws`` stands for; its extra as Airflow has it."""
+    extra = dict(parts.extra_dejson)
+    client = {"region_name": extra.get("region_name"), "endpoint_url": extra.get("endpoint_url")}
+    found = {
+        "key": parts.login or extra.get("aws_access_key_id"),
+        "secret": parts.password or extra.get("aws_secret_access_key"),
+        "token": extra.get("aws_session_token"),
+        "profile": extra.get("profile_name"),
+        "client_kwargs": {name: value for name, value in client.items() if value},
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def as_json(url: str) -> str:
+    """A libpq URI as the JSON form of a connection, for ``AIRFLOW_CONN_CONN_POSTGRES``."""
+    parsed = make_url(url)
+    extra = {key: value for key, value in parsed.query.items() if isinstance(value, str)}
+    host = extra.pop("host", parsed.host)
+    parts = {
+        "conn_type": "postgres",
+        "host": host,
+        "port": parsed.port,
+        "login": parsed.username,
+        "password": parsed.password,
+        "schema": parsed.database,
+        "extra": extra,
+    }
+    return json.dumps({key: value for key, value in parts.items() if value})

@@ -1,0 +1,178 @@
+"""``conn-etl explain``: what one file is, what is made of its columns and why, and what ingest would do with it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from etl import source
+from etl.columns import Column, columns_of, version
+from etl.db import execute
+from etl.errors import FileError, Misuse
+from etl.fields import BY_ZEEK
+from etl.loading import ledger
+from etl.models import Format, FoundFile, Reader, Reject
+from etl.pipeline import Store
+from etl.pipeline.evidence import content
+from etl.pipeline.looking import sensors_of
+from etl.pipeline.steps import reader_of
+from etl.settings import Settings
+
+SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Explanation:
+    """All of it; ``error`` is why the file as a whole is no conn log."""
+
+    path: str
+    size: int
+    sensor: str
+    window_start: datetime | None
+    window_end: datetime | None
+    compression: str | None = None
+    format: str | None = None
+    zeek: str | None = None
+    columns: list[Column] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    rows: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    incomplete: str | None = None
+    rejects: int = 0
+    first_rejects: list[dict[str, Any]] = field(default_factory=list)
+    error: str | None = None
+    would: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return asdict(self)
+
+
+@dataclass(kw_only=True, slots=True)
+class _Reading:
+    """What one pass over a file gave."""
+
+    rows: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    rejects: int = 0
+    first_rejects: list[Reject] = field(default_factory=list)
+    error: FileError | None = None
+    scan: Any = None
+
+
+def explain(path: str, settings: Settings, store: Store | None) -> Explanation:
+    """Read a file to its end and say what it is; the ledger is asked where there is a store.
+
+    Raises:
+        Misuse: there is no such file.
+    """
+    (file, *more) = itertools.islice(source.listed([path], sensors_of(settings)), 2)
+    if more:
+        raise Misuse(f"{path} is a folder", hint="name one file of it")
+    reading = _read(file, settings)
+    scan = reading.scan
+    formats: Sequence[Format] = scan.formats if scan else ()
+    columns = columns_of(file.path, formats, scan.extra if scan else {}, settings) if formats else []
+    fed = {column.field for column in columns}
+    return Explanation(
+        path=file.path,
+        size=file.size,
+        sensor=file.sensor,
+        window_start=file.window_start,
+        window_end=file.window_end,
+        compression=scan.compression if scan else None,
+        format=formats[0].kind if formats else None,
+        zeek=version(columns, formats) if columns else None,
+        columns=columns,
+        missing=[f.standard for f in BY_ZEEK.values() if f.standard not in fed] if columns else [],
+        rows=scan.rows_read if scan else 0,
+        first=reading.first,
+        last=reading.last,
+        incomplete=scan.incomplete if scan else None,
+        rejects=reading.rejects,
+        first_rejects=[_shown(reject) for reject in reading.first_rejects],
+        error=str(reading.error) if reading.error else None,
+        would=_would(file, reading, settings, store),
+    )
+
+
+def _read(file: FoundFile, settings: Settings) -> _Reading:
+    reading = _Reading(error=file.turned_down)
+    if reading.error is None:
+        try:
+            with reader_of(file.path, settings) as reader:
+                _through(reader, reading)
+        except FileError as error:
+            reading.error = error
+    return reading
+
+
+def _through(reader: Reader, reading: _Reading) -> None:
+    for block in reader:
+        times: Any = block.frame["@timestamp"]
+        if (first := times.min()) is not None:
+            reading.first = min(reading.first or first, first)
+            reading.last = max(reading.last or first, times.max())
+        reading.rejects += len(block.rejects)
+        reading.first_rejects += block.rejects[: SHOWN - len(reading.first_rejects)]
+    reading.scan = reader.scan()
+
+
+def _shown(reject: Reject) -> dict[str, Any]:
+    return {
+        "line": reject.line,
+        "field": reject.field,
+        "reason": reject.reason,
+        "raw": reject.raw[:200].decode("utf-8", "backslashreplace"),
+    }
+
+
+# --- what ingest would do --------------------------------------------------------------------------------------------
+
+
+def _would(file: FoundFile, reading: _Reading, settings: Settings, store: Store | None) -> str:
+    if store is None:
+        return f"Without a database to ask, ingest would {_alone(reading, settings)}."
+    with store.session() as connection:
+        (row,) = ledger.known(connection, [file])
+        if row is not None and row.state not in ledger.OPEN:
+            why = f": {row.reason}" if row.reason else ""
+            return f"ingest would do nothing: the file is {row.state} since it was first loaded{why}."
+        if reading.error is None and (same := _same_bytes(connection, file, reading, settings)):
+            return f"ingest would load nothing: the same bytes were loaded as {same}, so it becomes known."
+    return f"ingest would {_alone(reading, settings)}."
+
+
+def _same_bytes(connection: Connection, file: FoundFile, reading: _Reading, settings: Settings) -> str | None:
+    if not reading.scan.rows_read:
+        return None
+    digest = content(file.path, settings)[1]
+    with connection.begin():
+        rows = list(execute(connection, "publish.same_bytes", digests=[digest], batch=[]))
+        return _path_of(connection, rows[0].etl_file_id) if rows else None
+
+
+def _path_of(connection: Connection, etl_file_id: int) -> str:
+    """The path of a file of the ledger, inside a transaction."""
+    return str(execute(connection, "ledger.by_id", ids=[etl_file_id]).one().path)
+
+
+def _alone(reading: _Reading, settings: Settings) -> str:
+    """What comes of the file by itself; the rules of the gate are not asked."""
+    if reading.error is not None:
+        verb = "skip it" if reading.error.state == "skipped" else "refuse it"
+        return f"{verb} ({reading.error.kind}): {reading.error}"
+    rows, bad = reading.scan.rows_read, reading.rejects
+    budget = max(settings.error_budget_rows, settings.error_budget_share * rows)
+    if bad and (bad == rows or bad > budget):
+        return f"refuse it (over_budget): {bad:,} of its {rows:,} rows cannot be read, {int(budget):,} may be bad"
+    cut = f", as incomplete ({reading.scan.incomplete})" if reading.scan.incomplete else ""
+    quarantined = f" and put {bad:,} lines into quarantine" if bad else ""
+    return f"load {rows - bad:,} of its {rows:,} rows{cut}{quarantined}, as far as the rules of the gate let them pass"

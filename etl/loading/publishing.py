@@ -1,0 +1,298 @@
+"""Publishing: one transaction that moves what is good of a batch to ``zeek.conn`` and the rest to quarantine.
+
+Order of locks: digests, then days, each ascending. What is decided per file: known, unreadable, refused, or its rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from etl.db import execute
+from etl.errors import DayRetired, FileError, OverBudget, TooManyDays
+from etl.loading import headstart, staging, undoing
+from etl.loading.headstart import HeadStart, Inserted, Lost
+from etl.loading.ledger import BatchFile
+from etl.loading.locking import lock_days, lock_digests
+from etl.models import RawLine
+
+RawLines = Callable[[str, Collection[int]], Mapping[int, RawLine]]
+"""Reads lines of a path again by number; empty where the file is gone."""
+
+UNIQUE_VIOLATION = "23505"
+LOADED = ("published", "incomplete")
+"""States with which a file's rows come in."""
+KEPT_OF_REFUSED = 1_000
+"""Lines that a refused file leaves in quarantine at most."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Budget:
+    """How much may be wrong with a file before it is refused whole."""
+
+    rows: int
+    share: float
+    max_new_days: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outlook:
+    """What is known of a batch before it is published."""
+
+    refused: Mapping[int, FileError]
+    """By file id."""
+    days_of: Mapping[int, Sequence[date]]
+    """By file id: days that its good rows fall on."""
+    new_days: Sequence[date]
+    """Those of them that have no partition yet, over all files."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What becomes of one file: ``state`` for the ledger, and why where it is not simply published."""
+
+    file: BatchFile
+    state: str
+    kind: str | None = None
+    reason: str | None = None
+    known_file_id: int | None = None
+
+
+@dataclass(kw_only=True, slots=True)
+class Counts:
+    """Terms of the equation, each by file id."""
+
+    loaded: Mapping[int, sa.Row[Any] | Inserted] = field(default_factory=dict)
+    duplicate: dict[int, int] = field(default_factory=dict)
+    quarantined: dict[int, int] = field(default_factory=dict)
+
+
+def prepare(connection: Connection, batch_id: int, files: Sequence[BatchFile], budget: Budget) -> Outlook:
+    """Judge the files by their counts, and see which days their good rows need.
+
+    Raises:
+        DayRetired: the gate has to judge the rows again.
+    """
+    new_days: dict[int, list[date]] = defaultdict(list)
+    days_of: dict[int, list[date]] = defaultdict(list)
+    with connection.begin():
+        execute(connection, "publish.tune")
+        staging.bind(connection, batch_id)
+        expired = {row.etl_file_id: row.expired for row in execute(connection, "publish.expired")}
+        judged = ((f, over_budget(f, budget, expired.get(f.etl_file_id, 0))) for f in files)
+        refused: dict[int, FileError] = {f.etl_file_id: error for f, error in judged if error is not None}
+        hopeful = [f.etl_file_id for f in files if f.kind is None and f.etl_file_id not in refused]
+        for row in execute(connection, "publish.days", ids=hopeful):
+            days_of[row.etl_file_id].append(row.day)
+            if row.is_new:
+                new_days[row.etl_file_id].append(row.day)
+        heed_retired(connection, {day for days in days_of.values() for day in days})
+    for etl_file_id, days in new_days.items():
+        if len(days) > budget.max_new_days:
+            refused[etl_file_id] = TooManyDays(
+                f"its rows would make {len(days):,} new days ({days[0]} to {days[-1]}), "
+                f"{budget.max_new_days:,} are allowed",
+                hint="check the sensor's clock, or raise CONN_ETL_MAX_NEW_DAYS",
+            )
+    new = {day for i, days in new_days.items() if i not in refused for day in days}
+    return Outlook(refused=refused, days_of=days_of, new_days=sorted(new))
+
+
+def make_days(connection: Connection, days: Iterable[date]) -> None:
+    """Make partitions, each in a transaction of its own; those that are there stay as they are."""
+    for day in days:
+        with connection.begin():
+            execute(connection, "publish.ensure_partition", day=day)
+
+
+def heed_retired(connection: Connection, days: Collection[date]) -> None:
+    """No row comes into a day that retention took, not even one that the gate saw before (see sql/statements)."""
+    if gone := [row.day for row in execute(connection, "publish.retired", days=list(days))]:
+        raise DayRetired(f"retention dropped {gone[0]} while its rows were on the way")
+
+
+def over_budget(file: BatchFile, budget: Budget, expired: int = 0) -> OverBudget | None:
+    """The error of a file with too many bad rows, unless somebody accepted it; expired rows are not bad ones."""
+    bad, read = (file.rows_rejected or 0) + (file.rows_failed or 0) - expired, file.rows_read or 0
+    if file.accepted or not bad:
+        return None
+    if bad == read:
+        return OverBudget(f"not one of its {read:,} rows is good", hint="see `conn-etl quarantine list`")
+    if bad > (allowed := max(budget.rows, int(budget.share * read))):
+        return OverBudget(
+            f"{bad:,} of its {read:,} rows are bad, more than the error budget of {allowed:,}",
+            hint="see `conn-etl quarantine list`, then mend the source or load it with --accept",
+        )
+    return None
+
+
+def publish(
+    connection: Connection,
+    batch_id: int,
+    files: Sequence[BatchFile],
+    outlook: Outlook,
+    raw_lines: RawLines,
+    head: HeadStart | None = None,
+) -> list[Verdict]:
+    """Settle the batch in one transaction, and drop its staging; the days' partitions are there.
+
+    head: what it inserted already is in the transaction that the connection is in.
+
+    Raises:
+        Lost: the head start was in vain; nothing was published.
+        TransientError: nothing was published; do it again.
+    """
+    with connection.get_transaction() or connection.begin():
+        execute(connection, "publish.tune")
+        staging.bind(connection, batch_id)
+        redo = undoing.redo_of(connection, files)
+        digests = [f.digest for f in files if f.digest] + redo.digests
+        if head is None:
+            lock_digests(connection, digests)
+        elif redo.files:
+            raise Lost("it replaces rows")
+        else:
+            headstart.lock_digests(connection, digests)
+        verdicts = list(_judge(connection, files, outlook.refused))
+        chosen = [v.file.etl_file_id for v in verdicts if v.state in LOADED]
+        turned_down = [v.file.etl_file_id for v in verdicts if v.state == "refused" and not v.file.before]
+        execute(connection, "publish.forget_quarantine", ids=[*chosen, *turned_down])
+        execute(connection, "publish.select_files", ids=chosen)
+        execute(connection, "publish.good_rows")
+        counts = Counts()
+        days = sorted({day for i in chosen for day in outlook.days_of.get(i, ())})
+        lock_days(connection, [*days, *redo.days])
+        heed_retired(connection, days)
+        undoing.clear(connection, redo, {v.file.etl_file_id: v.state for v in verdicts})
+        if head is None:
+            insert_good(connection, days, counts)
+        else:
+            counts.loaded = head.finish(connection, files, chosen)
+        _quarantine(connection, chosen, turned_down, {f.etl_file_id: f for f in files}, raw_lines, counts)
+        for verdict in verdicts:
+            if verdict.file.before and verdict.state not in (*LOADED, "known"):
+                undoing.restore(connection, verdict.file.etl_file_id, verdict.reason)
+            else:
+                _finish(connection, verdict, counts)
+        if chosen:
+            execute(connection, "ledger.supersede", ids=chosen)
+            execute(connection, "ledger.close_superseded", paths=[v.file.path for v in verdicts])
+            execute(connection, "ledger.note_columns", ids=chosen)
+        connection.exec_driver_sql("DROP VIEW IF EXISTS pg_temp.good, pg_temp.target")
+        staging.drop(connection, batch_id)
+    return verdicts
+
+
+def _judge(
+    connection: Connection, files: Sequence[BatchFile], refused: Mapping[int, FileError]
+) -> Iterable[Verdict]:
+    """One verdict a file, in order: the first of several with the same bytes is the one that brings them."""
+    digests = [f.digest for f in files if f.digest and f.rows_read]
+    ids = [f.etl_file_id for f in files]
+    same = execute(connection, "publish.same_bytes", digests=digests, batch=ids)
+    first = {bytes(r.digest): r.etl_file_id for r in same}
+    for file in files:
+        digest = file.digest if file.rows_read else None
+        error = refused.get(file.etl_file_id)
+        if file.kind is not None:
+            state = FileError.state_of(file.kind)
+            yield Verdict(file=file, state=state, kind=file.kind, reason=file.reason)
+        elif digest in first and digest is not None:
+            reason = f"the same bytes as file {first[digest]}"
+            yield Verdict(file=file, state="known", kind="known", reason=reason, known_file_id=first[digest])
+        elif error is not None:
+            yield Verdict(file=file, state="refused", kind=error.kind, reason=str(error))
+        else:
+            if digest is not None:
+                first[digest] = file.etl_file_id
+            if file.incomplete:
+                yield Verdict(file=file, state="incomplete", kind="incomplete", reason=file.incomplete)
+            else:
+                yield Verdict(file=file, state="published")
+
+
+def insert_good(connection: Connection, days: Sequence[date], counts: Counts) -> None:
+    """Insert the good rows: plainly where all are new, else leaving out those whose identity is there."""
+    if not days:
+        return
+    execute(connection, "publish.target")
+    try:
+        with connection.begin_nested():
+            counts.loaded = {row.etl_file_id: row for row in execute(connection, "publish.insert_all")}
+        connection.exec_driver_sql(
+            "CREATE TEMPORARY TABLE leftover (etl_file_id bigint, etl_line bigint, same boolean) ON COMMIT DROP"
+        )
+        return
+    except sa.exc.IntegrityError as error:
+        if getattr(error.orig, "pgcode", None) != UNIQUE_VIOLATION:
+            raise
+    counts.loaded = {row.etl_file_id: row for row in execute(connection, "publish.insert_new")}
+    first, last = f"{days[0]} 00:00:00+00", f"{days[-1] + timedelta(days=1)} 00:00:00+00"
+    execute(connection, "publish.leftover", first=first, last=last)
+    counts.duplicate = {
+        row.etl_file_id: row.rows_duplicate for row in execute(connection, "publish.duplicates")
+    }
+    execute(connection, "undo.note_duplicates")
+    execute(connection, "publish.quarantine_conflicts", run=None)
+
+
+def _quarantine(
+    connection: Connection,
+    chosen: Sequence[int],
+    turned_down: Sequence[int],
+    files: Mapping[int, BatchFile],
+    raw_lines: RawLines,
+    counts: Counts,
+) -> None:
+    """Write rejects and bad rows, then read again the lines whose bytes staging does not hold."""
+    for ids, most in ((chosen, None), (turned_down, KEPT_OF_REFUSED)):
+        if ids:
+            run = next(iter(files.values())).run_id
+            execute(connection, "publish.quarantine_rejects", ids=ids, most=most, run=run)
+            execute(connection, "publish.quarantine_bad", ids=ids, most=most, run=run)
+    touched = [*chosen, *turned_down]
+    missing: dict[int, list[int]] = defaultdict(list)
+    for row in execute(connection, "publish.without_raw", ids=touched):
+        missing[row.etl_file_id].append(row.etl_line)
+    for etl_file_id, numbers in missing.items():
+        for line, raw in raw_lines(files[etl_file_id].path, numbers).items():
+            line_format = json.dumps(raw.format.as_json())
+            execute(
+                connection,
+                "publish.add_raw",
+                id=etl_file_id,
+                line=line,
+                raw=raw.raw,
+                cut=raw.cut,
+                format=line_format,
+            )
+    counts.quarantined = {
+        row.etl_file_id: row.rows_quarantined
+        for row in execute(connection, "publish.quarantined", ids=touched)
+    }
+
+
+def _finish(connection: Connection, verdict: Verdict, counts: Counts) -> None:
+    i = verdict.file.etl_file_id
+    loaded = counts.loaded.get(i)
+    execute(
+        connection,
+        "ledger.finish",
+        id=i,
+        state=verdict.state,
+        kind=verdict.kind,
+        reason=verdict.reason,
+        known_file_id=verdict.known_file_id,
+        rows_loaded=loaded.rows_loaded if loaded else 0,
+        rows_duplicate=counts.duplicate.get(i, 0),
+        rows_quarantined=counts.quarantined.get(i, 0),
+        min_timestamp=loaded.min_timestamp if loaded else None,
+        max_timestamp=loaded.max_timestamp if loaded else None,
+    )

@@ -1,0 +1,93 @@
+"""What a batch's files bring, piece by piece, ready for COPY; read, cast and encoded in a thread of its own."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import TYPE_CHECKING, TypeVar
+
+from etl.errors import FileError
+from etl.loading.ledger import BatchFile
+from etl.models import Reader, Reject, Scan
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Item = TypeVar("Item")
+Opener = Callable[[str], AbstractContextManager[Reader]]
+"""Opens a path of the ledger; raises FileError."""
+Encoder = Callable[["pl.DataFrame", int], bytes]
+"""Frame and file id → CSV in the order of COPY_COLUMNS."""
+
+_BLOCKS_AHEAD = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Piece:
+    """Something to send: a block's rows and rejects as CSV, or a file's end and what came of it."""
+
+    file: BatchFile
+    rows: bytes = b""
+    row_count: int = 0
+    days: frozenset[date] = frozenset()
+    """UTC days that its rows fall on."""
+    rejects: bytes = b""
+    reject_count: int = 0
+    outcome: Scan | FileError | None = None
+
+
+def pieces(files: Sequence[BatchFile], opener: Opener, encode: Encoder) -> Generator[Piece, None, None]:
+    """All pieces of these files, in order, two blocks ahead of the caller."""
+    with closing(_pieces(files, opener, encode)) as found:
+        yield from _ahead(found)
+
+
+def _ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
+    """The same items, the next ones being made in a thread while the caller works on this one."""
+    end = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="reader") as pool:
+        pending = deque(pool.submit(next, items, end) for _ in range(_BLOCKS_AHEAD))
+        while (item := pending.popleft().result()) is not end:
+            pending.append(pool.submit(next, items, end))
+            yield item  # type: ignore[misc]
+
+
+def _pieces(files: Sequence[BatchFile], opener: Opener, encode: Encoder) -> Generator[Piece, None, None]:
+    for file in files:
+        try:
+            with opener(file.path) as reader:
+                for block in reader:
+                    rows = encode(block.frame, file.etl_file_id) if block.frame.height else b""
+                    rejects = _reject_csv(file.etl_file_id, block.rejects)
+                    yield Piece(
+                        file=file,
+                        rows=rows,
+                        row_count=block.frame.height,
+                        days=frozenset(block.frame["@timestamp"].dt.date().unique()),
+                        rejects=rejects,
+                        reject_count=len(block.rejects),
+                    )
+                yield Piece(file=file, outcome=reader.scan())
+        except FileError as error:
+            yield Piece(file=file, outcome=error)
+
+
+def _reject_csv(etl_file_id: int, rejects: Sequence[Reject]) -> bytes:
+    if not rejects:
+        return b""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for reject in rejects:
+        line_format = json.dumps({name: value for name, value in asdict(reject.format).items() if value})
+        raw = rf"\x{reject.raw.hex()}"
+        writer.writerow(
+            (etl_file_id, reject.line, raw, reject.cut, line_format, reject.field, reject.reason, reject.rule)
+        )
+    return text.getvalue().encode()

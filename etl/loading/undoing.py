@@ -1,0 +1,252 @@
+"""Undo and redo: rows are taken back by file, within the span that the ledger has for it, under publish's locks.
+
+A row that several files hold is in the table once, under the file that brought it first. When that one is undone, the
+others must bring the row again: the ledger knows which they are (``etl.duplicate_of``, identity conflicts), and they
+are opened again in the same transaction. They keep their rows until they are published anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from etl.db import execute, idle
+from etl.errors import Busy, Misuse
+from etl.loading.ledger import OPEN, BatchFile
+from etl.loading.locking import lock_days, lock_digests
+
+Readable = Callable[[str, int, datetime], bool]
+"""Whether a path still holds the file of this size and mtime."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Undone:
+    """A file that was loaded once, as the ledger has it, and how many rows were deleted."""
+
+    etl_file_id: int
+    path: str
+    state: str
+    rows_loaded: int
+    rows_deleted: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Loaded:
+    """The ledger's row of a file that has something to take back."""
+
+    etl_file_id: int
+    path: str
+    size: int
+    mtime: datetime
+    state: str
+    batch_id: int | None
+    digest: bytes | None
+    rows_loaded: int
+    min_timestamp: datetime | None
+    max_timestamp: datetime | None
+
+
+def unload(
+    connection: Connection, targets: Mapping[str, str], run_id: str, readable: Readable
+) -> list[Undone]:
+    """Take back all rows of these runs and paths (each as given, with its name in the ledger), in one transaction.
+
+    Other names of the same bytes become unloaded too; files that share rows with one of these are opened again.
+
+    Raises:
+        Misuse: nothing was loaded from a target; or rows would be lost, since another file that holds them cannot be
+            read again.
+        Busy: one of the files is being loaded, or was touched meanwhile; do it again.
+    """
+    with connection.begin():
+        files = _resolve(connection, targets)
+        lock_digests(connection, [f.digest for f in files if f.digest])
+        lock_days(connection, days(connection, files))
+        ids = [f.etl_file_id for f in files]
+        execute(connection, "undo.lock", ids=ids)
+        if _loaded(connection, ids) != files or not all(_at_rest(connection, f) for f in files):
+            raise Busy("another session works on one of these files")
+        deleted = delete_rows(connection, files)
+        retire(connection, ids, f"unloaded by run {run_id}; load it again with --replace")
+        copies = [row.etl_file_id for row in execute(connection, "undo.copies", ids=ids)]
+        execute(
+            connection,
+            "undo.mark_unloaded",
+            ids=copies,
+            reason=f"its bytes were unloaded by run {run_id}; load them again with --replace",
+        )
+        open_leaning(connection, ids, readable)
+    return [
+        Undone(
+            etl_file_id=f.etl_file_id,
+            path=f.path,
+            state=f.state,
+            rows_loaded=f.rows_loaded,
+            rows_deleted=deleted.get(f.etl_file_id, 0),
+        )
+        for f in files
+    ]
+
+
+def _at_rest(connection: Connection, file: _Loaded) -> bool:
+    """Whether no process works on the file; if so, none will until this transaction ends."""
+    return file.state not in OPEN or file.batch_id is None or idle(connection, file.batch_id)
+
+
+def _resolve(connection: Connection, targets: Mapping[str, str]) -> list[_Loaded]:
+    runs = {row.run_id for row in execute(connection, "undo.runs", names=list(targets))}
+    found: dict[int, _Loaded] = {}
+    for target, path in targets.items():
+        where = {"paths": [], "runs": [target]} if target in runs else {"paths": [path], "runs": []}
+        rows = _rows(execute(connection, "undo.loaded_from", **where).mappings())
+        if not rows:
+            hint = "give a path as `conn-etl status` shows it, or a run"
+            raise Misuse(f"{target}: nothing is loaded from it", hint=hint)
+        found |= {row.etl_file_id: row for row in rows}
+    return [found[i] for i in sorted(found)]
+
+
+def _loaded(connection: Connection, ids: Collection[int]) -> list[_Loaded]:
+    """These rows of the ledger."""
+    return _rows(execute(connection, "undo.loaded", ids=list(ids)).mappings())
+
+
+def _rows(mappings: Iterable[Mapping[Any, Any]]) -> list[_Loaded]:
+    # the driver hands out bytea as a memoryview
+    return [_Loaded(**{**row, "digest": row["digest"] and bytes(row["digest"])}) for row in mappings]
+
+
+def days(connection: Connection, files: Sequence[_Loaded]) -> list[date]:
+    """UTC days on which rows of these files are."""
+    if not (span := _span(files)):
+        return []
+    found = execute(connection, "undo.days", ids=[f.etl_file_id for f in files], first=span[0], last=span[1])
+    return [row.day for row in found]
+
+
+def _span(files: Sequence[_Loaded]) -> tuple[datetime, datetime] | None:
+    firsts = [f.min_timestamp for f in files if f.min_timestamp]
+    lasts = [f.max_timestamp for f in files if f.max_timestamp]
+    return (min(firsts), max(lasts)) if firsts and lasts else None
+
+
+def delete_rows(connection: Connection, files: Sequence[_Loaded]) -> dict[int, int]:
+    """Delete the files' rows and return how many by file; the days have to be locked."""
+    if not (span := _span(files)):
+        return {}
+    deleted = execute(
+        connection,
+        "undo.delete_rows",
+        ids=[f.etl_file_id for f in files],
+        firsts=[f.min_timestamp for f in files],
+        lasts=[f.max_timestamp for f in files],
+        first=span[0],
+        last=span[1],
+    )
+    return {row.etl_file_id: row.rows_deleted for row in deleted}
+
+
+def retire(connection: Connection, ids: Sequence[int], reason: str) -> None:
+    """Make files whose rows are gone ``unloaded``, and close their quarantine."""
+    execute(connection, "undo.forget_duplicates", ids=list(ids))
+    execute(connection, "undo.close_quarantine", ids=list(ids), resolution=reason)
+    execute(connection, "undo.mark_unloaded", ids=list(ids), reason=reason)
+
+
+def open_leaning(connection: Connection, ids: Sequence[int], readable: Readable) -> list[int]:
+    """Open the files again that share rows with these.
+
+    Raises:
+        Misuse: one of them cannot be read any more, so that the shared rows would be lost.
+    """
+    leaning = list(execute(connection, "undo.leaning", ids=list(ids)))
+    for row in leaning:
+        if not readable(row.path, row.size, row.mtime):
+            raise Misuse(
+                f"{row.path} shares {row.leaning_rows:,} of these rows and cannot be read again as it was loaded",
+                hint="they would be lost to it: unload it too, or bring it back",
+            )
+    reopen(connection, [row.etl_file_id for row in leaning])
+    return [row.etl_file_id for row in leaning]
+
+
+def reopen(connection: Connection, ids: Sequence[int], *, replaces: bool = False) -> None:
+    """Open files for loading again; what they have in the tables stays until they are published anew.
+
+    replaces: the rows of the path's other versions go with it.
+    """
+    execute(connection, "undo.reopen", ids=list(ids), replaces=replaces)
+
+
+def waiting(connection: Connection) -> list[int]:
+    """Files that are open to be loaded again."""
+    with connection.begin():
+        return [row.etl_file_id for row in execute(connection, "undo.waiting")]
+
+
+# --- publish's part --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Redo:
+    """What a batch replaces: its own files' old rows, and by path the other versions that go with one of them."""
+
+    own: tuple[_Loaded, ...] = ()
+    others: Mapping[int, tuple[_Loaded, ...]] = field(default_factory=dict)
+    days: tuple[date, ...] = ()
+
+    @property
+    def digests(self) -> list[bytes]:
+        """Old digests, to be locked beside the new ones."""
+        return [f.digest for f in self.files if f.digest]
+
+    @property
+    def files(self) -> list[_Loaded]:
+        """All of them."""
+        return [*self.own, *(other for others in self.others.values() for other in others)]
+
+
+def redo_of(connection: Connection, files: Sequence[BatchFile]) -> Redo:
+    """What these files replace; nothing in the usual case, at no cost."""
+    own = [f.etl_file_id for f in files if f.before]
+    replacing = [f.etl_file_id for f in files if f.replaces]
+    if not own and not replacing:
+        return Redo()
+    others: dict[int, tuple[_Loaded, ...]] = {}
+    for i in replacing:
+        ids = [row.etl_file_id for row in execute(connection, "undo.other_versions", ids=[i])]
+        others[i] = tuple(_loaded(connection, ids)) if ids else ()
+    redo = Redo(own=tuple(_loaded(connection, own)), others=others)
+    return replace(redo, days=tuple(days(connection, redo.files)))
+
+
+def clear(connection: Connection, redo: Redo, verdicts: Mapping[int, str]) -> None:
+    """Delete the rows that the batch replaces, where the file that replaces them is good; their days are locked."""
+    good = [f for f in redo.own if verdicts[f.etl_file_id] in ("published", "incomplete", "known")]
+    gone = [
+        f for i, others in redo.others.items() if verdicts[i] in ("published", "incomplete") for f in others
+    ]
+    if not good and not gone:
+        return
+    delete_rows(connection, [*good, *gone])
+    execute(connection, "undo.forget_duplicates", ids=[f.etl_file_id for f in good])
+    execute(connection, "undo.forget_retired", ids=[f.etl_file_id for f in good])
+    execute(connection, "publish.forget_quarantine", ids=[f.etl_file_id for f in good])
+    if ids := [f.etl_file_id for f in gone]:
+        retire(connection, ids, "a newer version of this path replaced it")
+    changed = [
+        row.etl_file_id for row in execute(connection, "undo.changed", ids=[f.etl_file_id for f in good])
+    ]
+    changed += [f.etl_file_id for f in good if verdicts[f.etl_file_id] == "known"]
+    copies = [row.etl_file_id for row in execute(connection, "undo.copies", ids=[*ids, *changed])]
+    leaning = [row.etl_file_id for row in execute(connection, "undo.leaning", ids=[*ids, *changed])]
+    reopen(connection, [i for i in (*copies, *leaning) if i not in verdicts])
+
+
+def restore(connection: Connection, etl_file_id: int, reason: str | None) -> None:
+    """Leave a file as it was before somebody tried to load it again, with the reason why that failed."""
+    execute(connection, "undo.restore", id=etl_file_id, reason=f"it could not be loaded again: {reason}")

@@ -1,0 +1,142 @@
+"""What keeps history in shape, beside running loads: rollups, sealing, retention, pruning.
+
+One process at a time does it (a session lock). Rollups and pruning act as conn_loader. Sealing and dropping act as
+conn_owner: the user has to be a member of it, be it only one that may ``SET ROLE`` (``GRANT conn_owner TO … WITH
+INHERIT FALSE``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from etl import db, partitions
+from etl.loading import ledger, rollups, staging
+
+if TYPE_CHECKING:
+    from etl.pipeline import Store
+
+MAINTENANCE_LOCK = 7105
+"""Advisory lock of the one session that maintains the database."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pruned:
+    """What pruning took away."""
+
+    staging: int
+    """Batches whose staging tables were left over."""
+    results: int
+    quarantine: int
+
+
+@contextmanager
+def _maintaining(connection: Connection) -> Iterator[Connection]:
+    """Hold the maintenance lock; it goes with the session when the process is killed.
+
+    Raises:
+        Busy: another process maintains the database (after ``lock_timeout``).
+    """
+    key = {"key": MAINTENANCE_LOCK}
+    with connection.begin():
+        connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), key)
+    try:
+        yield connection
+    finally:
+        if not connection.invalidated and not connection.closed:
+            connection.rollback()
+            with connection.begin():
+                connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), key)
+
+
+@contextmanager
+def _owning(store: Store) -> Iterator[tuple[Connection, Connection]]:
+    """Two sessions that act as conn_owner and hold the maintenance lock: one for transactions, one without.
+
+    Without a limit on waiting for locks: the statements used wait for others, and nobody waits for them.
+    """
+    with store.session() as connection, store.session() as second:
+        alone = second.execution_options(isolation_level="AUTOCOMMIT")
+        for one in (connection, alone):
+            db.execute(one, "session.act_as_owner")
+            db.execute(one, "session.label", name="conn-etl maintenance")
+            one.exec_driver_sql("SET lock_timeout = 0")
+            one.commit()
+        with _maintaining(connection):
+            yield connection, alone
+
+
+def refresh(store: Store, *, everything: bool = False) -> tuple[int, int]:
+    """Bring the rollups up to date; returns recomputed hours and days. everything: all of them anew."""
+    with store.loading() as connection, _maintaining(connection):
+        if everything:
+            rollups.touch_all(connection)
+        return rollups.recompute(connection), rollups.refresh_tops(connection)
+
+
+def seal(store: Store, days: Sequence[date] = ()) -> list[date]:
+    """Seal these days, or all closed ones that are not yet; returns them."""
+    chosen = sorted(set(days))
+    if not chosen:
+        with store.loading() as connection:
+            chosen = partitions.closed(connection, store.settings.seal_after)
+    if not chosen:
+        return []
+    with _owning(store) as (connection, alone):
+        for day in chosen:
+            partitions.seal(alone, day)
+            rollups.recompute(connection, day)
+            rollups.refresh_top(connection, day)
+    return chosen
+
+
+def expiring(store: Store) -> dict[date, str]:
+    """Days that retention would drop now by the settings ``keep_days`` and ``keep_bytes``, with the reason."""
+    settings = store.settings
+    if settings.keep_days is None and settings.keep_bytes is None:
+        return {}
+    with store.loading() as connection:
+        days = partitions.listed(connection)
+    today = datetime.now(UTC).date()
+    return partitions.expiring(days, today, keep_days=settings.keep_days, keep_bytes=settings.keep_bytes)
+
+
+def drop(store: Store, days: dict[date, str]) -> list[date]:
+    """Drop these days for these reasons, and those whose drop was interrupted; returns them."""
+    with store.loading() as connection:
+        open_ends = partitions.unfinished(connection)
+    if not days and not open_ends:
+        return []
+    with _owning(store) as (connection, alone):
+        chosen = dict.fromkeys(partitions.unfinished(connection), "interrupted") | days
+        for day, reason in chosen.items():
+            partitions.retire(connection, alone, day, reason)
+    return list(chosen)
+
+
+def prune(store: Store) -> Pruned:
+    """Take away staging that nobody will come back to, and what the settings ``keep_…`` let go."""
+    settings = store.settings
+    with store.loading() as connection, _maintaining(connection):
+        left_over = 0
+        for batch_id in ledger.orphans(connection, settings.claim_for):
+            with connection.begin():
+                if db.idle(connection, batch_id):
+                    staging.drop(connection, batch_id)
+                    left_over += 1
+        results = lines = 0
+        with connection.begin():
+            if settings.keep_results is not None:
+                results = db.execute(
+                    connection, "partitions.prune_results", keep=settings.keep_results
+                ).rowcount
+            if settings.keep_quarantine is not None:
+                rows = db.execute(connection, "partitions.prune_quarantine", keep=settings.keep_quarantine)
+                lines = sum(row.deleted for row in rows)
+    return Pruned(staging=left_over, results=results, quarantine=lines)

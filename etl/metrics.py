@@ -1,0 +1,147 @@
+"""The project's counters as Prometheus metrics, read from SQL at one moment; no process has to run for them.
+
+Beside them Airflow sends its own (tasks, runs, pools, schedulers) by StatsD or OpenTelemetry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from prometheus_client import CollectorRegistry, generate_latest, write_to_textfile
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from sqlalchemy.engine import Connection
+
+from etl.completeness import RECENT, holes
+from etl.db import execute, free_bytes
+from etl.settings import Settings
+
+STATES = (
+    "found", "staged", "published", "known", "incomplete", "refused", "failed", "skipped", "superseded", "unloaded",
+)  # fmt: skip
+"""Of files; each has a value from the first moment on, so that an alert on a rise sees the rise from 0."""
+Values = Sequence[tuple[Sequence[str], float]]
+
+
+class _Found(Collector):
+    """Metrics that were read already."""
+
+    def __init__(self, metrics: Sequence[Metric]) -> None:
+        self.metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self.metrics
+
+
+def text(metrics: Sequence[Metric]) -> str:
+    """Prometheus' text format."""
+    return generate_latest(_registry(metrics)).decode()
+
+
+def write(metrics: Sequence[Metric], path: Path) -> None:
+    """The same into a file for the node exporter's textfile collector, which never sees half of it."""
+    write_to_textfile(str(path), _registry(metrics))
+
+
+def _registry(metrics: Sequence[Metric]) -> CollectorRegistry:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Found(metrics))
+    return registry
+
+
+def collect(connection: Connection, settings: Settings) -> list[Metric]:
+    """All metrics, outside a transaction."""
+    since = datetime.now(UTC) - RECENT
+    missing = [hole.sensor for hole in holes(connection, settings, since=since)]
+    free = free_bytes(connection)
+    with connection.begin():
+        return [
+            *_ledger(connection),
+            *_progress(connection),
+            *_delay(connection, missing),
+            *_room(connection, free),
+        ]
+
+
+def _gauge(name: str, what: str, labels: Sequence[str], values: Values) -> Metric:
+    family = GaugeMetricFamily(f"conn_etl_{name}", what, labels=labels)
+    for label_values, value in values:
+        family.add_metric(label_values, value)
+    return family
+
+
+def _counter(name: str, what: str, labels: Sequence[str], values: Values) -> Metric:
+    family = CounterMetricFamily(f"conn_etl_{name}", what, labels=labels)
+    for label_values, value in values:
+        family.add_metric(label_values, value)
+    return family
+
+
+def _rows(connection: Connection, name: str) -> list[Any]:
+    return list(execute(connection, f"metrics.{name}"))
+
+
+def _ledger(connection: Connection) -> Iterator[Metric]:
+    files = {row.state: row.files for row in _rows(connection, "files")}
+    yield _gauge(
+        "files", "Files in the ledger", ["state"], [([state], files.get(state, 0)) for state in STATES]
+    )
+    (sums,) = _rows(connection, "rows")
+    terms = [
+        ([term], getattr(sums, f"rows_{term}")) for term in ("read", "loaded", "duplicate", "quarantined")
+    ]
+    yield _counter("rows", "Rows of all files; what is unloaded goes off again", ["term"], terms)
+    sizes = [(["packed"], sums.bytes_packed), (["unpacked"], sums.bytes_read)]
+    yield _counter("read_bytes", "Bytes of logs read", ["form"], sizes)
+    rejects = [([row.rule, row.state], row.lines) for row in _rows(connection, "rejects")]
+    yield _gauge(
+        "quarantine_lines", "Lines in quarantine, by the rule they broke", ["rule", "state"], rejects
+    )
+    problems = {row.severity: row.problems for row in _rows(connection, "problems")}
+    severities = [([name], problems.get(name, 0)) for name in ("critical", "warning")]
+    yield _gauge("problems", "Problems that stand, as conn_quality told of them", ["severity"], severities)
+
+
+def _progress(connection: Connection) -> Iterator[Metric]:
+    (waiting,) = _rows(connection, "waiting")
+    yield _gauge("waiting_files", "Files without a final state", [], [([], waiting.files)])
+    yield _gauge("waiting_bytes", "Their size", [], [([], waiting.bytes)])
+    for run in _rows(connection, "last_run"):
+        seconds = max(run.seconds, 0.001)
+        for name, what, value in (
+            ("rows", "Rows that it loaded", run.rows_loaded),
+            ("seconds", "How long it took", seconds),
+            ("rows_per_second", "Rows loaded by second", run.rows_loaded / seconds),
+            ("bytes_per_second", "Decompressed bytes by second", run.bytes_read / seconds),
+            ("ended_timestamp_seconds", "When it ended", run.ended_at),
+        ):
+            yield _gauge(
+                f"last_run_{name}", f"Newest run that read a file: {what}", ["kind"], [([run.kind], value)]
+            )
+
+
+def _delay(connection: Connection, missing: Sequence[str]) -> Iterator[Metric]:
+    lags = _rows(connection, "lag")
+    behind = [([row.sensor], row.behind) for row in lags if row.behind is not None]
+    yield _gauge("lag_seconds", "Since the end of the sensor's newest loaded window", ["sensor"], behind)
+    newest = [([row.sensor], row.newest_row) for row in lags if row.newest_row is not None]
+    yield _gauge("newest_row_timestamp_seconds", "Start of the newest connection", ["sensor"], newest)
+    sensors = sorted({row.sensor for row in lags} | set(missing))
+    counts = [([sensor], float(missing.count(sensor))) for sensor in sensors]
+    yield _gauge("missing_windows", "Windows of the last two days that no file covers", ["sensor"], counts)
+
+
+def _room(connection: Connection, free: int | None) -> Iterator[Metric]:
+    (sizes,) = _rows(connection, "sizes")
+    tables = [(["zeek.conn"], sizes.conn), (["etl.quarantine"], sizes.quarantine)]
+    yield _gauge("table_bytes", "Size with indexes", ["table"], tables)
+    yield _gauge("days", "Daily partitions", [], [([], sizes.days)])
+    database = connection.scalar(sa.text("SELECT pg_database_size(current_database())"))
+    yield _gauge("database_bytes", "Size of the database", [], [([], float(database or 0))])
+    if free is not None:
+        yield _gauge("disk_free_bytes", "Free on the server's disk", [], [([], free)])

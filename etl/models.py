@@ -1,0 +1,131 @@
+"""The frozen values that cross the stages: reader → loading → quality → pipeline → command, DAGs and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from etl.errors import FileError
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadOptions:
+    """Bounds of the reader, all of them settings."""
+
+    block_rows: int = 250_000
+    """Rows of a block at most; memory follows this number, not the file's size."""
+    block_bytes: int = 8 * MIB
+    """Decompressed bytes of a block at most (one longer line makes a block of its own)."""
+    max_line_bytes: int = 256 * MIB
+    """A longer line refuses the file: nothing that Zeek writes comes near."""
+    max_raw_bytes: int = MIB
+    """A rejected line is kept up to this length, and marked as cut beyond it."""
+    max_file_bytes: int = 1 << 40
+    """Decompressed size at which a file is refused as a bomb."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Further source column → zeek field name, beside the built-in ones."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Format:
+    """How a line was read. A TSV line means nothing without it, so it is stored beside each quarantined line."""
+
+    kind: Literal["tsv", "json"]
+    separator: str | None = None
+    set_separator: str | None = None
+    empty_field: str | None = None
+    unset_field: str | None = None
+    path: str | None = None
+    fields: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """The set attributes, for ``etl.quarantine.format``."""
+        return {name: value for name, value in asdict(self).items() if value not in (None, ())}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reject:
+    """One line that could not be read or cast."""
+
+    line: int
+    """1-based line of the decompressed bytes."""
+    raw: bytes
+    cut: bool
+    """``raw`` was longer than ``max_raw_bytes`` and ends there: the line cannot be replayed."""
+    field: str | None
+    """The Zeek field at fault; None when the line as a whole is."""
+    reason: str
+    rule: str
+    """The gate's rule that it breaks: ``row.shape`` or ``type.<standard name>``."""
+    format: Format
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Block:
+    """A stretch of one file: ``frame`` has ``mapping.FRAME_SCHEMA`` (25 standard columns, etl_line, extra)."""
+
+    frame: pl.DataFrame
+    rejects: tuple[Reject, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scan:
+    """What is known of a file once its last block was read."""
+
+    digest: bytes
+    """SHA-256 of the decompressed bytes: the file's identity."""
+    rows_read: int
+    """Lines neither blank nor header, counted by the reader on its own."""
+    bytes_read: int
+    incomplete: str | None
+    """Why the end is missing, for example a truncated gzip member; None for a whole file."""
+    compression: str
+    formats: tuple[Format, ...]
+    extra: Mapping[str, str]
+    """Column beyond the dictionary → its Zeek or JSON type."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundFile:
+    """A log as the source lists it."""
+
+    path: str
+    size: int
+    mtime: datetime
+    sensor: str = ""
+    window_start: datetime | None = None
+    """UTC, from the file's name; None where the name does not tell."""
+    window_end: datetime | None = None
+    twins: tuple[str, ...] = ()
+    """Paths beside it of the same log, packed or plain."""
+    turned_down: FileError | None = None
+    """Set where the listing alone decides: another log by its name, a folder that may not be read."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RawLine:
+    """One line as it stands in its file, with the format that gives it meaning."""
+
+    raw: bytes
+    cut: bool
+    format: Format
+
+
+class Reader(Protocol):
+    """One file being read: blocks in order, then what is known of the whole."""
+
+    def __iter__(self) -> Iterator[Block]:
+        """Yield the blocks; raises FileError where the file as a whole cannot be read."""
+        ...
+
+    def scan(self) -> Scan:
+        """Return what is known once the blocks are exhausted."""
+        ...

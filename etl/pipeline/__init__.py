@@ -1,0 +1,29 @@
+"""The steps, composed: what the command does in one go, the DAG does task by task.
+
+``stage``, ``validate`` and ``publish`` can each be entered alone, at any time, twice: what they need and do not find
+(staging emptied by a crash, verdicts missing) they make again, and a batch whose files are final costs nothing.
+"""
+
+from etl.pipeline.command import TERMS, FileResult, Summary, Unloading, attempts, ingest, try_out, unload
+from etl.pipeline.runs import begin, discover, end
+from etl.pipeline.steps import bounds, publish, stage, validate
+from etl.pipeline.store import Store
+
+__all__ = [
+    "TERMS",
+    "FileResult",
+    "Store",
+    "Summary",
+    "Unloading",
+    "attempts",
+    "begin",
+    "bounds",
+    "discover",
+    "end",
+    "ingest",
+    "publish",
+    "stage",
+    "try_out",
+    "unload",
+    "validate",
+]

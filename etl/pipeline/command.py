@@ -1,0 +1,265 @@
+"""All steps in one process: what ``conn-etl ingest`` and ``conn-etl unload`` do."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from tenacity import (
+    Retrying,
+    before_sleep_log,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_exponential_jitter,
+)
+
+from etl import db, gx, source
+from etl.errors import FileError, TransientError
+from etl.loading import ledger, undoing
+from etl.pipeline.looking import Look, Request, Waiting, look, sensors_of
+from etl.pipeline.runs import begin, end, in_batches
+from etl.pipeline.steps import publish_claimed, reader_of
+from etl.pipeline.store import Store
+from etl.settings import Settings
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+"""How often to look whether another process is done with a file."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileResult:
+    """What a call did with one file; ``recorded`` holds the old counts of one that was final before."""
+
+    path: str
+    state: str
+    kind: str | None
+    reason: str | None
+    rows_read: int = 0
+    rows_loaded: int = 0
+    rows_duplicate: int = 0
+    rows_quarantined: int = 0
+    recorded: dict[str, int] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Summary:
+    """What a call did; the totals count this call only."""
+
+    run_id: str
+    results: list[FileResult]
+
+    def total(self, term: str) -> int:
+        """Sum of ``rows_read``, ``rows_loaded``, ``rows_duplicate`` or ``rows_quarantined``."""
+        return sum(getattr(result, term) for result in self.results)
+
+    @property
+    def became_bad(self) -> list[FileResult]:
+        """Files that became refused or failed in this call."""
+        return [
+            r
+            for r in self.results
+            if r.recorded is None and (r.state in ("refused", "failed") or r.kind == "not_replaced")
+        ]
+
+
+TERMS = ("rows_read", "rows_loaded", "rows_duplicate", "rows_quarantined")
+
+
+def ingest(  # noqa: PLR0913  what the command can ask for
+    store: Store,
+    paths: Sequence[str],
+    *,
+    retry: bool = False,
+    replace: bool = False,
+    accepted_by: str | None = None,
+    rehash: bool = False,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Summary:
+    """Load files and folders, whatever their age, and return what became of each.
+
+    Transient errors are tried again ``settings.attempts`` times; what was published before one stays.
+
+    Args:
+        store: where to.
+        paths: files, folders, or URLs of either.
+        retry: open refused and failed files again.
+        replace: load final files again too; their rows, and those of the path's other versions, go in the same
+            transaction. A file that can no longer be loaded keeps what it had.
+        accepted_by: open refused and failed files again, and lift the error budget of all files given, on record under
+            this name.
+        rehash: read files again that the ledger knows by path, size and mtime, and load those whose bytes are others;
+            their old rows go.
+        since: only files whose window ends after it; one without a window is always in.
+        until: only files whose window begins before it.
+        progress: called with (bytes done, bytes in all).
+
+    Raises:
+        Misuse, EnvironmentProblem: nothing was loaded.
+        TransientError: it did not pass; run it again.
+    """
+    run_id = f"command-{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+    for path in paths:
+        next(
+            source.listed([path]), None
+        )  # a path that is not there stops the call before anything is written
+    request = Request(
+        run_id=run_id, since=since, until=until, retry=retry, accepted_by=accepted_by, rehash=rehash
+    )
+    begin(store, run_id, "command", {"paths": list(paths), **request.as_arguments()})
+    found = _look(store, paths, request)
+    waiting, given = found.waiting, found.given
+    if replace:
+        with store.loading() as connection:
+            waiting = _open_again(connection, found.usable)
+    if waiting:  # it takes seconds, and can be had while rows stream
+        threading.Thread(target=gx.load, name="import-gx", daemon=True).start()
+    done, total = 0, sum(row.size for row in waiting)
+    for rows in in_batches(waiting, store.settings):
+        for attempt in attempts(store.settings):
+            with attempt:
+                _work_off(store, [row.etl_file_id for row in rows], run_id)
+        done += sum(row.size for row in rows)
+        if progress is not None:
+            progress(done, total)
+    if replace:
+        _load_waiting(store, run_id)
+    end(store, run_id)
+    with store.loading() as connection:
+        after = ledger.by_id(connection, given)
+    return Summary(run_id=run_id, results=[_result(row, run_id) for row in after])
+
+
+def _look(store: Store, paths: Sequence[str], request: Request) -> Look:
+    for attempt in attempts(store.settings):
+        with attempt, store.loading() as connection:
+            return look(connection, paths, request, store.settings, patient=False)
+    raise AssertionError("attempts end with a result or an error")
+
+
+def _open_again(connection: Connection, ids: Sequence[int]) -> list[Waiting]:
+    with connection.begin():
+        undoing.reopen(connection, ids, replaces=True)
+    return [Waiting(row.etl_file_id, row.size) for row in ledger.by_id(connection, ids)]
+
+
+def _load_waiting(store: Store, run_id: str) -> list[int]:
+    """Load again the files that lost rows to an undo, until none is left; returns their ids."""
+    done: list[int] = []
+    while True:
+        with store.loading() as connection:
+            if not (ids := [i for i in undoing.waiting(connection) if i not in done]):
+                return done
+        for attempt in attempts(store.settings):
+            with attempt:
+                _work_off(store, ids, run_id)
+        done += ids
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unloading:
+    """What ``unload`` took back, and the files that shared rows with it and were loaded again."""
+
+    run_id: str
+    undone: list[undoing.Undone]
+    again: list[FileResult]
+
+    @property
+    def rows(self) -> int:
+        """Rows deleted from ``zeek.conn``."""
+        return sum(file.rows_deleted for file in self.undone)
+
+
+def unload(store: Store, targets: Sequence[str]) -> Unloading:
+    """Take back all rows of these paths and runs in one transaction, then load again what other files had of them.
+
+    Raises:
+        Misuse: nothing is loaded from one of them, or rows that another file holds would be lost; nothing was done.
+    """
+    run_id = f"command-{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+    names = {target: source.named(target) for target in targets}
+    begin(store, run_id, "command", {"unload": list(targets)})
+    for attempt in attempts(store.settings):
+        with attempt, store.loading() as connection:
+            undone = undoing.unload(connection, names, run_id, source.unchanged)
+    again = _load_waiting(store, run_id)
+    end(store, run_id)
+    with store.loading() as connection:
+        rows = ledger.by_id(connection, again)
+    return Unloading(run_id=run_id, undone=undone, again=[_result(row, run_id) for row in rows])
+
+
+def attempts(settings: Settings) -> Retrying:
+    """Tries of a step that may fail for a passing reason."""
+    return Retrying(
+        retry=retry_if_exception_type(TransientError),
+        stop=stop_after_attempt(settings.attempts),
+        wait=wait_exponential_jitter(multiplier=0.5, max=30),
+        before_sleep=before_sleep_log(log, logging.INFO),
+        reraise=True,
+    )
+
+
+def _work_off(store: Store, ids: Sequence[int], run_id: str) -> None:
+    """Bring all these files to a final state, waiting for those that another process works on."""
+    with store.loading() as connection:
+        while True:
+            batch_id = ledger.new_batch(connection)
+            with db.batch_lock(connection, batch_id):
+                if ledger.claim(connection, batch_id, ids, run_id):
+                    publish_claimed(store, connection, batch_id)
+            ids = [row.etl_file_id for row in ledger.by_id(connection, ids) if row.state in ledger.OPEN]
+            if not ids:
+                return
+            time.sleep(POLL_SECONDS)
+
+
+def _result(after: sa.Row[Any], run_id: str) -> FileResult:
+    counts = {term: getattr(after, term) or 0 for term in TERMS}
+    mine = after.run_id == run_id
+    return FileResult(
+        path=after.path,
+        state=after.state,
+        kind=after.kind,
+        reason=after.reason,
+        **(counts if mine else {}),
+        recorded=None if mine else counts,
+    )
+
+
+def try_out(paths: Sequence[str], settings: Settings) -> Iterator[FileResult]:
+    """Read and map files without any database: what the reader makes of them (``ingest --dry-run``)."""
+    for file in source.listed(paths, sensors_of(settings)):
+        if (error := file.turned_down) is None:
+            try:
+                yield _try(file.path, settings)
+                continue
+            except FileError as raised:
+                error = raised
+        yield FileResult(path=file.path, state=error.state, kind=error.kind, reason=str(error))
+
+
+def _try(path: str, settings: Settings) -> FileResult:
+    with reader_of(path, settings) as reader:
+        rejects = sum(len(block.rejects) for block in reader)
+        scan = reader.scan()
+    state = "incomplete" if scan.incomplete else "readable"
+    return FileResult(
+        path=path,
+        state=state,
+        kind=None,
+        reason=scan.incomplete,
+        rows_read=scan.rows_read,
+        rows_quarantined=rejects,
+    )

@@ -1,0 +1,210 @@
+"""From a listing to the ledger: which files are new, which wait, which a run may take.
+
+A file that the ledger knows by path, size and mtime in a final state is not touched, however large the tree. Of the
+others no more is kept than it takes to put them in order.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from etl import source
+from etl.errors import FileError
+from etl.loading import ledger, undoing
+from etl.models import FoundFile
+from etl.pipeline.evidence import content, half_written, whole
+from etl.settings import Settings
+
+Row = sa.Row[Any]
+_BEGINNING = datetime.fromtimestamp(0, UTC)
+
+
+class Waiting(NamedTuple):
+    """An open file, as far as batches are cut by it."""
+
+    etl_file_id: int
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What a call wants of the files that it finds."""
+
+    run_id: str
+    since: datetime | None = None
+    until: datetime | None = None
+    retry: bool = False
+    accepted_by: str | None = None
+    rehash: bool = False
+
+    def as_arguments(self) -> dict[str, Any]:
+        """For ``etl.run``."""
+        asked = asdict(self)
+        return {name: value for name, value in asked.items() if value and name != "run_id"}
+
+    def wants_again(self, row: Row) -> bool:
+        """Whether a file that was turned down is opened again."""
+        asked = self.retry or self.accepted_by is not None
+        return row.state in ("refused", "failed") and (asked or ledger.outdated(row))
+
+
+@dataclass(kw_only=True, slots=True)
+class Look:
+    """What a listing came to."""
+
+    given: list[int] = field(default_factory=list)
+    """Every file, each once."""
+    usable: list[int] = field(default_factory=list)
+    """Those of them that the listing did not turn down."""
+    waiting: list[Waiting] = field(default_factory=list)
+    """The open ones: in the order of the given paths, then window, then path."""
+    unsettled: int = 0
+    """Files that somebody may still write to, left for the next run."""
+
+
+Choice = Callable[[FoundFile, Row | None], bool]
+
+
+def sensors_of(settings: Settings) -> source.Sensors:
+    """The settings' part in a listing."""
+    known = {
+        name: source.Sensor(zone=own.zone, interval=own.interval, path=own.path)
+        for name, own in settings.sensors.items()
+    }
+    return source.Sensors(patterns=settings.path_patterns, zone=settings.zone, known=known)
+
+
+def look(
+    connection: Connection, paths: Sequence[str], request: Request, settings: Settings, *, patient: bool
+) -> Look:
+    """List the paths and enter what is found into the ledger.
+
+    Args:
+        connection: to the ledger, outside a transaction.
+        paths: files, folders and URLs.
+        request: which of them, and what is opened again.
+        settings: sensors, and when a file counts as settled.
+        patient: leave files alone that somebody may still write to, as the scheduled scan does.
+
+    Raises:
+        Misuse, EnvironmentProblem, StorageAway: as ``source.listed``.
+    """
+    result, seen = Look(), set[int]()
+    for path in paths:
+        found: list[tuple[datetime, str, Waiting]] = []
+        for chunk in _chunks(source.listed([path], sensors_of(settings)), ledger.CHUNK):
+            wanted = [
+                _resumed(connection, file)
+                for file in chunk
+                if source.overlaps(file, request.since, request.until)
+            ]
+            for file, row in _entered(connection, wanted, request, settings, result, patient=patient):
+                if row.etl_file_id not in seen:
+                    waiting = Waiting(row.etl_file_id, row.size)
+                    found.append((file.window_start or _BEGINNING, file.path, waiting))
+                seen.add(row.etl_file_id)
+        result.waiting += [waiting for _, _, waiting in sorted(found)]
+    result.given, result.usable = list(dict.fromkeys(result.given)), list(dict.fromkeys(result.usable))
+    return result
+
+
+def _resumed(connection: Connection, file: FoundFile) -> FoundFile:
+    """Bytes that are piped in again after a call that did not end are the file that it left open."""
+    mtime = ledger.left_open(connection, file.path) if source.is_stdin(file.path) else None
+    return replace(file, mtime=mtime) if mtime is not None else file
+
+
+def _chunks(found: Iterable[FoundFile], size: int) -> Iterator[list[FoundFile]]:
+    items = iter(found)
+    while chunk := list(itertools.islice(items, size)):
+        yield chunk
+
+
+def _entered(
+    connection: Connection,
+    files: Sequence[FoundFile],
+    request: Request,
+    settings: Settings,
+    result: Look,
+    *,
+    patient: bool,
+) -> list[tuple[FoundFile, Row]]:
+    """Enter files into the ledger; returns those that this call may take."""
+    now, before = datetime.now(UTC), ledger.known(connection, files)
+    ready: list[bool] = []
+    judged: list[FoundFile] = []
+    for file, row in zip(files, before, strict=True):
+        taken = row is not None and (row.state not in ledger.OPEN or row.batch_id is not None)
+        first_seen = row.first_seen if row else None
+        ready.append(
+            not patient
+            or taken
+            or source.settled(
+                file,
+                now,
+                settings.settle_after,
+                first_seen=first_seen,
+                whole=lambda file: whole(file, settings),
+            )
+        )
+        judged.append(file if taken or not ready[-1] else _with_twin(file, settings))
+    rows = ledger.register(connection, judged)
+    result.given += [row.etl_file_id for row in rows]
+    result.usable += [r.etl_file_id for f, r in zip(judged, rows, strict=True) if f.turned_down is None]
+    result.unsettled += ready.count(False)
+    _turn_down(connection, judged, rows, request.run_id)
+    chosen = [(f, r) for f, r, ok in zip(judged, rows, ready, strict=True) if ok and f.turned_down is None]
+    again = _opened_again(connection, [row for _, row in chosen], request, settings)
+    return [(f, r) for f, r in chosen if r.state in ledger.OPEN or r.etl_file_id in again]
+
+
+def _with_twin(file: FoundFile, settings: Settings) -> FoundFile:
+    if not file.twins or file.turned_down is not None or not (error := half_written(file, settings)):
+        return file
+    return replace(file, turned_down=error)
+
+
+def _turn_down(connection: Connection, files: Sequence[FoundFile], rows: Sequence[Row], run_id: str) -> None:
+    errors: dict[int, FileError] = {
+        row.etl_file_id: file.turned_down
+        for file, row in zip(files, rows, strict=True)
+        if file.turned_down is not None and row.state == "found"
+    }
+    ledger.turn_down(connection, errors, run_id)
+
+
+def _opened_again(
+    connection: Connection, rows: Sequence[Row], request: Request, settings: Settings
+) -> set[int]:
+    """Open files again that the call, a newer mapping or other bytes under the same name ask for."""
+    if request.accepted_by and (new := [row.etl_file_id for row in rows if row.state in ledger.OPEN]):
+        ledger.accept(connection, new, request.accepted_by)
+    again = {row.etl_file_id for row in rows if request.wants_again(row)}
+    if request.rehash:
+        changed = [row for row in rows if row.state not in ledger.OPEN and _differs(row, settings)]
+        loaded = [row.etl_file_id for row in changed if row.state not in ("refused", "failed", "skipped")]
+        again |= {row.etl_file_id for row in changed}
+        if loaded:
+            with connection.begin():
+                undoing.reopen(connection, loaded)
+            again -= set(loaded)
+    else:
+        loaded = []
+    if again:
+        ledger.reopen(connection, list(again), accepted_by=request.accepted_by)
+    return again | set(loaded)
+
+
+def _differs(row: Row, settings: Settings) -> bool:
+    """Whether a file holds other bytes than those that the ledger knows; one that cannot be read does."""
+    try:
+        return row.digest is None or content(row.path, settings)[1] != bytes(row.digest)
+    except FileError:
+        return True

@@ -1,0 +1,92 @@
+"""What stands around the batches of a run: opening and closing it, finding files, claiming them in batches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from etl import db, schema
+from etl.loading import ledger, staging
+from etl.pipeline.looking import Request, Waiting, look
+from etl.pipeline.store import Store
+from etl.settings import Settings
+
+
+def begin(store: Store, run_id: str, kind: str, arguments: Mapping[str, Any]) -> None:
+    """Open a run in the ledger and drop staging that nobody will come back to.
+
+    Raises:
+        EnvironmentProblem: the schema is missing or of another version.
+    """
+    with store.loading() as connection:
+        schema.require_current(connection)
+        ledger.begin_run(connection, run_id, kind, json.dumps(arguments, default=str))
+        if dag := arguments.get("dag"):
+            with connection.begin():
+                db.execute(connection, "ledger.end_earlier", run=run_id, dag=dag)
+        _drop_orphans(store, connection)
+
+
+def _drop_orphans(store: Store, connection: Connection) -> None:
+    for batch_id in ledger.orphans(connection, store.settings.claim_for):
+        with connection.begin():
+            if db.idle(connection, batch_id):
+                staging.drop(connection, batch_id)
+
+
+def end(store: Store, run_id: str) -> list[dict[str, Any]]:
+    """Close a run and drop what killed ones left in staging.
+
+    Returns:
+        The files that became refused or failed in it: path, state, kind, reason.
+    """
+    with store.loading() as connection:
+        _drop_orphans(store, connection)
+        return [dict(row._mapping) for row in ledger.end_run(connection, run_id)]
+
+
+def discover(
+    store: Store,
+    run_id: str,
+    paths: Sequence[str],
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[int]:
+    """Claim every settled file without a final state for this run, cut into batches; returns their numbers.
+
+    since/until: the file's window (a file without one is always in). Asked again by a retry, it claims the same files
+    anew.
+    """
+    settings, request = store.settings, Request(run_id=run_id, since=since, until=until)
+    with store.loading() as connection:
+        waiting = look(connection, paths, request, settings, patient=True).waiting
+        held = ledger.held_by_live_run(
+            connection, [row.etl_file_id for row in waiting], run_id, settings.claim_for
+        )
+        batches = []
+        for rows in in_batches([row for row in waiting if row.etl_file_id not in held], settings):
+            batch_id = ledger.new_batch(connection)
+            if ledger.claim(connection, batch_id, [row.etl_file_id for row in rows], run_id):
+                batches.append(batch_id)
+            if len(batches) == settings.max_batches:
+                break
+    return batches
+
+
+def in_batches(rows: Sequence[Waiting], settings: Settings) -> Iterator[list[Waiting]]:
+    """Cut open files, in their order, into batches of at most ``batch_bytes`` and ``batch_files``."""
+    batch: list[Waiting] = []
+    size = 0
+    for row in rows:
+        if batch and (size + row.size > settings.batch_bytes or len(batch) == settings.batch_files):
+            yield batch
+            batch, size = [], 0
+        batch.append(row)
+        size += row.size
+    if batch:
+        yield batch

@@ -1,0 +1,188 @@
+"""The gate: every row of a staged batch is judged, and those that break a rule are counted, shown and put aside.
+
+The suites in ``expectations/`` whose ``meta.stage`` is ``gate`` run together; only the queries of failed rules are run.
+A typed staging table cannot hold a value of a wrong type, so the reader's rejects are counted in the rule that each of
+them breaks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.engine import URL, Connection
+
+from etl import gx
+from etl.db import execute
+from etl.rules import EXPIRED, LEDGER_SUITE, TIME_OUT_OF_RANGE, rules, under_policy
+
+EXAMPLES = 5
+"""Examples that a rule keeps of each file, and of the batch."""
+MOST_EXAMPLES = 2_000
+"""Examples of a batch in all: thousands of bad files must not be copied into the results."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Outcome:
+    """What a rule found: rows that fail it, by file."""
+
+    suite: str
+    rule: str
+    severity: str
+    column: str | None = None
+    failed: dict[int, int] = field(default_factory=dict)
+    examples: list[dict[str, Any]] = field(default_factory=list)
+    """``file``, ``line``, and ``value`` (of the rule's column), or ``raw`` and ``reason`` of a reject."""
+
+    @property
+    def total(self) -> int:
+        """Rows of the batch that fail."""
+        return sum(self.failed.values())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bounds:
+    """The settings' part in the rules: when a row may have begun, and severities other than the suites' own."""
+
+    earliest: datetime
+    after_first_seen: timedelta
+    severities: Mapping[str, str] = field(default_factory=dict)
+
+
+def gate(
+    connection: Connection, url: URL, table: str, rows_read: dict[int, int], bounds: Bounds
+) -> list[Outcome]:
+    """Run the gate over a staged batch and fill its table of bad rows with what breaks a critical rule.
+
+    Args:
+        connection: in a transaction, with the batch's staging bound as pg_temp.staged….
+        url: the same database, for Great Expectations' own session; ``table`` must be committed there.
+        table: the staging table, ``etl.stage_<batch>``.
+        rows_read: the batch's files and the rows read from each.
+        bounds: for the rule ``time_out_of_range``, and what the settings say about severities.
+
+    Raises:
+        PermanentError: a rule cannot be evaluated at all; nothing passes a gate that does not work.
+    """
+    wanted = under_policy(rules("gate"), bounds.severities)
+    outcomes = {
+        rule.name: Outcome(suite=rule.suite, rule=rule.name, severity=rule.severity, column=rule.column)
+        for rule in wanted
+    }
+    for name in (TIME_OUT_OF_RANGE, EXPIRED):
+        outcomes[name] = Outcome(suite=LEDGER_SUITE, rule=name, severity="critical", column="@timestamp")
+    execute(connection, "quality.clear_bad")
+    failing = gx.find(url, wanted, table=table) if any(rows_read.values()) else []
+    lines: list[tuple[str, int, int]] = []
+    connection.exec_driver_sql(
+        "SET LOCAL search_path = etl"
+    )  # the queries name the table as gx.find() saw it
+    for rule, query in failing:
+        selected = f"SELECT etl_file_id, etl_line FROM ({query}) AS unexpected"  # noqa: S608  GX wrote it
+        if rule.severity == "critical":
+            run_written(
+                connection,
+                f"INSERT INTO pg_temp.staged_bad SELECT etl_file_id, etl_line, %s, %s FROM ({selected}) AS b",  # noqa: S608
+                rule.suite,
+                rule.name,
+            )
+        else:
+            lines += _warned(connection, outcomes[rule.name], selected)
+    execute(connection, "quality.out_of_range", earliest=bounds.earliest, margin=bounds.after_first_seen)
+    execute(connection, "quality.expired")
+    for name in ("quality.bad_by_rule", "quality.rejects_by_rule"):
+        for row in execute(connection, name):
+            failed = outcomes[row.rule].failed
+            failed[row.etl_file_id] = failed.get(row.etl_file_id, 0) + row.failed
+    _add_examples(connection, outcomes, lines)
+    return list(outcomes.values())
+
+
+def _warned(connection: Connection, outcome: Outcome, selected: str) -> list[tuple[str, int, int]]:
+    """Count the rows that break a rule of severity warning, and return some: (rule, file, line)."""
+    counted, some = count_by_file(connection, selected)
+    outcome.failed.update(counted)
+    return [(outcome.rule, etl_file_id, line) for etl_file_id, line in some]
+
+
+def count_by_file(connection: Connection, query: str) -> tuple[dict[int, int], list[tuple[int, int]]]:
+    """Rows of a query by etl_file_id, and some of them (file, line): the first of each file, and a few more.
+
+    Millions may fail: nothing is sorted, and nobody waits for more examples than are shown.
+    """
+    counted = run_written(
+        connection,
+        f"SELECT etl_file_id, count(*), min(etl_line) FROM ({query}) AS b GROUP BY 1 ORDER BY 1",  # noqa: S608
+    )
+    if not counted:
+        return {}, []
+    more = run_written(connection, f"SELECT etl_file_id, etl_line FROM ({query}) AS b LIMIT {EXAMPLES}")  # noqa: S608
+    firsts = [(etl_file_id, line) for etl_file_id, _, line in counted]
+    return {etl_file_id: count for etl_file_id, count, _ in counted}, sorted({*firsts, *map(tuple, more)})
+
+
+def _add_examples(
+    connection: Connection, outcomes: Mapping[str, Outcome], warned: Iterable[tuple[str, int, int]]
+) -> None:
+    """Give each rule that failed a few of the lines that fail it."""
+    if not any(outcome.failed for outcome in outcomes.values()):
+        return
+    bad = [tuple(row) for row in execute(connection, "quality.bad_examples", most=EXAMPLES)]
+    chosen = [*bad, *warned][:MOST_EXAMPLES]
+    values = execute(
+        connection,
+        "quality.values",
+        files=[etl_file_id for _, etl_file_id, _ in chosen],
+        lines=[line for _, _, line in chosen],
+        rules=[rule for rule, _, _ in chosen],
+        columns=[outcomes[rule].column for rule, _, _ in chosen],
+    )
+    for row in values:
+        example = {"file": row.etl_file_id, "line": row.etl_line, "value": row.value}
+        outcomes[row.rule].examples.append(example)
+    for row in execute(connection, "quality.reject_examples", most=EXAMPLES, in_all=MOST_EXAMPLES):
+        example = {"file": row.etl_file_id, "line": row.etl_line, "reason": row.reason, "raw": row.raw}
+        outcomes[row.rule].examples.append(example)
+
+
+def run_written(connection: Connection, query: str, *values: str) -> list[Any]:
+    """Run a query that Great Expectations wrote: its text is complete, and a % in it is no parameter of ours."""
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    with driver.cursor() as cursor:
+        for value in values:
+            query = query.replace("%s", cursor.mogrify("%s", (value,)).decode(), 1)
+    result = connection.exec_driver_sql(query, execution_options={"no_parameters": True})
+    return [tuple(row) for row in result] if result.returns_rows else []
+
+
+def record(
+    connection: Connection,
+    run_id: str | None,
+    batch_id: int,
+    outcomes: Sequence[Outcome],
+    rows_read: dict[int, int],
+) -> None:
+    """Store the outcomes: a row a rule for the batch, and one for each file in which the rule found something."""
+    execute(connection, "quality.forget_results", batch=batch_id)
+    lines: dict[str, list[Any]] = defaultdict(list)
+    for outcome in outcomes:
+        per_file: list[tuple[int | None, int, int]] = [(None, sum(rows_read.values()), outcome.total)]
+        per_file += [(i, rows_read.get(i, failed), failed) for i, failed in sorted(outcome.failed.items())]
+        for etl_file_id, rows, failed in per_file:
+            some = [e for e in outcome.examples if etl_file_id in (None, e["file"])][:EXAMPLES]
+            for key, value in (
+                ("files", etl_file_id),
+                ("suites", outcome.suite),
+                ("rules", outcome.rule),
+                ("severities", outcome.severity),
+                ("rows", rows),
+                ("failed", failed),
+                ("samples", json.dumps(some) if some else None),
+            ):
+                lines[key].append(value)
+    execute(connection, "quality.record", run=run_id, batch=batch_id, **lines)

@@ -1,0 +1,168 @@
+"""The cookbook: ``sql/queries/<name>.sql``, one question a file, its header read by this module.
+
+The header is the comment at the top: ``-- question:``, ``-- answer:`` (how to read it), then a line a parameter,
+``-- param NAME TYPE [= DEFAULT]: what it is``, and ``-- bound: ledger`` or ``rollup`` where the span is not simply
+asked for. A line that begins with ``--`` and three blanks goes on with the one above. ``:since`` and ``:until`` are in
+every question; a default may lean on them (``since - 30 days``), since only literals prune partitions while planning.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from etl.errors import EnvironmentProblem, Misuse
+from etl.resources import resource_dir
+
+Bound = Literal["time", "ledger", "rollup"]
+"""What keeps a question from reading everything: a span that has to be given; the ledger's first and last row where
+none is given; or that it only reads rollups."""
+
+_PARAM = re.compile(r"(?P<name>\w+) (?P<type>[a-z ]+?)(?: = (?P<default>[^:]*))?: (?P<what>.+)")
+_SHIFT = re.compile(r"(?P<from>since|until) (?P<sign>[+-]) (?P<days>\d+) days")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parameter:
+    """One value that a question asks for."""
+
+    name: str
+    type: str
+    default: str | None
+    """As text; None where it has to be given."""
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """One file of the cookbook."""
+
+    name: str
+    question: str
+    answer: str
+    bound: Bound
+    parameters: tuple[Parameter, ...]
+    sql: str
+
+    def values(self, given: Mapping[str, str], since: datetime, until: datetime) -> dict[str, Any]:
+        """The value of each parameter and of since and until, as the driver takes them.
+
+        Raises:
+            Misuse: one is missing, unknown, or not of its type.
+        """
+        known = {parameter.name for parameter in self.parameters}
+        if strange := sorted(set(given) - known):
+            takes = ", ".join(sorted(known)) or "none"
+            raise Misuse(f"{self.name} has no parameter {strange[0]}", hint=f"it takes: {takes}")
+        found: dict[str, Any] = {"since": since, "until": until}
+        for parameter in self.parameters:
+            found[parameter.name] = _value(parameter, given.get(parameter.name, parameter.default), found)
+        return found
+
+
+def moment(text: str) -> datetime:
+    """A moment in ISO 8601; without a zone it is UTC.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _address(text: str) -> str:
+    return str(ipaddress.ip_interface(text)).removesuffix("/32").removesuffix("/128")
+
+
+_READ: Mapping[str, Callable[[str], Any]] = {
+    "integer": int,
+    "bigint": int,
+    "double precision": float,
+    "text": str,
+    "inet": _address,
+    "timestamptz": moment,
+}
+"""How the text of a parameter becomes a value; ValueError where it cannot."""
+
+
+def _value(parameter: Parameter, text: str | None, found: Mapping[str, Any]) -> Any:
+    if text is None:
+        raise Misuse(
+            f"the parameter {parameter.name} is missing ({parameter.what})",
+            hint=f"--param {parameter.name}=…",
+        )
+    if shift := _SHIFT.fullmatch(text):
+        days = timedelta(days=int(shift["days"]))
+        start: datetime = found[shift["from"]]
+        return start - days if shift["sign"] == "-" else start + days
+    try:
+        return _READ[parameter.type](text)
+    except ValueError as error:
+        raise Misuse(f"{parameter.name}={text} is no {parameter.type}", hint=parameter.what) from error
+
+
+def names() -> list[str]:
+    """All questions, by name."""
+    return sorted(path.stem for path in (resource_dir("sql") / "queries").glob("*.sql"))
+
+
+def load(name: str) -> Question:
+    """One question.
+
+    Raises:
+        Misuse: there is none of this name.
+        EnvironmentProblem: its header is broken.
+    """
+    if name not in names():
+        raise Misuse(f"there is no question {name}", hint="`conn-etl query` without a name lists them")
+    return parse(resource_dir("sql") / "queries" / f"{name}.sql")
+
+
+def parse(path: Path) -> Question:
+    """Read a file of the cookbook."""
+    text = path.read_text(encoding="utf-8")
+    header: list[tuple[str, str]] = []
+    for line in text.splitlines():
+        if not line.startswith("--"):
+            break
+        if line.startswith("--   ") and header:
+            header[-1] = (header[-1][0], f"{header[-1][1]} {line[2:].strip()}")
+        else:
+            key, _, rest = line[2:].strip().partition(" ")
+            header.append((key.rstrip(":"), rest))
+    try:
+        return _question(path.stem, header, text)
+    except (KeyError, TypeError) as error:
+        raise EnvironmentProblem(
+            f"{path.name}: its header is broken ({error})", hint="install conn-etl again"
+        ) from error
+
+
+def _question(name: str, header: list[tuple[str, str]], text: str) -> Question:
+    said = dict(header)
+    matches = [_PARAM.fullmatch(rest) for key, rest in header if key == "param"]
+    parameters = tuple(
+        Parameter(name=m["name"], type=m["type"], default=_unquoted(m["default"]), what=m["what"])
+        for m in matches
+        if m is not None
+    )
+    if len(parameters) < len(matches) or any(parameter.type not in _READ for parameter in parameters):
+        raise KeyError("param")
+    bound: Any = said.get("bound", "time")
+    return Question(
+        name=name,
+        question=said["question"],
+        answer=said["answer"],
+        bound=bound,
+        parameters=parameters,
+        sql=text,
+    )
+
+
+def _unquoted(default: str | None) -> str | None:
+    return default.strip("'") if default is not None else None

@@ -1,0 +1,232 @@
+"""``quarantine replay``, ``discard``, ``export``: lines that did not reach the table, tried again or put aside.
+
+A replay is a batch whose source is the quarantine: present mapping, staging, the gate, publish. What passes moves from
+quarantine to rows or duplicates of its file in the transaction that publishes it; what fails again stays open under
+the reason that it fails for now. Each line of each replay and discard is noted with who, when and why.
+"""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from etl import db, pipeline, quality, schema
+from etl.db import execute
+from etl.errors import Misuse
+from etl.fields import COPY_COLUMNS
+from etl.loading import ledger, replaying, staging
+from etl.loading.replaying import Act
+from etl.models import Format
+from etl.pipeline import Store
+
+CHUNK = 50_000
+"""Lines of one transaction."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """Which open lines: all of these that are set have to fit."""
+
+    ids: tuple[int, ...] | None = None
+    path: str | None = None
+    rule: str | None = None
+    reason: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """For ``replay.choose``."""
+        return {**asdict(self), "ids": None if self.ids is None else list(self.ids)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Replayed:
+    """What a replay did: lines by outcome, and those that cannot be replayed by what speaks against it."""
+
+    run_id: str
+    outcomes: dict[str, int]
+    not_replayable: dict[str, int]
+
+
+def choose(connection: Connection, choice: Choice) -> list[sa.Row[Any]]:
+    """The chosen lines: quarantine_id and obstacle (None where it can be replayed), by file and line."""
+    with connection.begin():
+        return list(execute(connection, "replay.choose", **choice.parameters()))
+
+
+def replay(store: Store, choice: Choice, *, actor: str, why: str) -> Replayed:
+    """Run the present mapping and rules over chosen lines and publish those that pass.
+
+    Raises:
+        Misuse: no open line fits, or no reason is given.
+        TransientError: lines of finished chunks are published; do it again for the rest.
+    """
+    act = _act("replay", actor, why)
+    with store.loading() as connection:
+        schema.require_current(connection)
+        chosen = choose(connection, choice)
+        if not chosen:
+            raise Misuse(
+                "no open line in quarantine fits", hint="see `conn-etl quarantine list --state open`"
+            )
+        arguments = {"replay": choice.parameters(), "actor": actor, "why": why}
+        pipeline.begin(store, act.run_id, "command", arguments)
+        ids = [row.quarantine_id for row in chosen if row.obstacle is None]
+        outcomes: Counter[str] = Counter()
+        for chunk in _chunks(ids):
+            for attempt in pipeline.attempts(store.settings):
+                with attempt:
+                    outcomes += _replay(store, connection, chunk, act)
+    pipeline.end(store, act.run_id)
+    obstacles = Counter(row.obstacle for row in chosen if row.obstacle is not None)
+    return Replayed(run_id=act.run_id, outcomes=dict(outcomes), not_replayable=dict(obstacles))
+
+
+def discard(store: Store, choice: Choice, *, actor: str, why: str) -> int:
+    """Put chosen lines aside for good: they stay counted and kept, and are not replayed any more. Returns how many.
+
+    Raises:
+        Misuse: no open line fits, or no reason is given.
+    """
+    act = _act("discard", actor, why)
+    with store.loading() as connection:
+        schema.require_current(connection)
+        ids = [row.quarantine_id for row in choose(connection, choice)]
+        if not ids:
+            raise Misuse(
+                "no open line in quarantine fits", hint="see `conn-etl quarantine list --state open`"
+            )
+        with connection.begin():
+            done = execute(
+                connection, "replay.discard", ids=ids, actor=act.actor, why=act.why, run=act.run_id
+            )
+            return int(done.rowcount)
+
+
+def lines(connection: Connection, choice: Choice) -> Iterator[Mapping[Any, Any]]:
+    """The chosen lines with all that is kept of them (columns of ``replay.lines``), by file and line."""
+    for chunk in _chunks([row.quarantine_id for row in choose(connection, choice)]):
+        with connection.begin():
+            yield from execute(connection, "replay.lines", ids=chunk).mappings()
+
+
+def _act(verb: str, actor: str, why: str) -> Act:
+    if not why.strip():
+        raise Misuse("say why, for those who ask later", hint='add --why "…"')
+    return Act(
+        actor=actor, why=why, run_id=f"{verb}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+    )
+
+
+def _chunks(ids: Sequence[int]) -> Iterator[list[int]]:
+    items = iter(ids)
+    while chunk := list(itertools.islice(items, CHUNK)):
+        yield chunk
+
+
+def _replay(store: Store, connection: Connection, ids: Sequence[int], act: Act) -> Counter[str]:
+    batch_id = ledger.new_batch(connection)
+    with db.batch_lock(connection, batch_id):
+        counts = _stage(store, connection, batch_id, ids)
+        with connection.begin():
+            staging.bind(connection, batch_id)
+            url = db.url_as(connection, store.url, store.settings, "conn-etl gate")
+            quality.gate(connection, url, staging.table(batch_id), counts, pipeline.bounds(store.settings))
+        replaying.make_days_of(connection, batch_id, list(counts))
+        return replaying.publish(connection, batch_id, ids, list(counts), act)
+
+
+def _stage(store: Store, connection: Connection, batch_id: int, ids: Sequence[int]) -> dict[int, int]:
+    """Map the lines into fresh staging tables; returns the lines of each file."""
+    counts: Counter[int] = Counter()
+    with connection.begin():
+        staging.create(connection, batch_id)
+        rows = list(execute(connection, "replay.lines", ids=list(ids)))
+        for (etl_file_id, line_format), group in itertools.groupby(rows, key=_file_and_format):
+            of_file = [(row.etl_line, bytes(row.raw)) for row in group]
+            counts[etl_file_id] += len(of_file)
+            _stage_lines(store, connection, batch_id, etl_file_id, line_format, of_file)
+    return dict(counts)
+
+
+def _file_and_format(row: sa.Row[Any]) -> tuple[int, Format]:
+    from etl.rereading import stored_format
+
+    return row.etl_file_id, stored_format(row.format)
+
+
+def _stage_lines(
+    store: Store,
+    connection: Connection,
+    batch_id: int,
+    etl_file_id: int,
+    line_format: Format,
+    of_file: Sequence[tuple[int, bytes]],
+) -> None:
+    from etl.mapping import to_csv
+    from etl.rereading import read_again
+
+    frame, faults = read_again(of_file, line_format, store.settings.aliases)
+    if frame.height:
+        db.copy_in(connection, staging.table(batch_id), COPY_COLUMNS, to_csv(frame, etl_file_id))
+    if faults:
+        execute(
+            connection,
+            "replay.stage_reject",
+            file=etl_file_id,
+            lines=[fault.line for fault in faults],
+            fields=[fault.field for fault in faults],
+            reasons=[fault.reason for fault in faults],
+            rules=[fault.rule for fault in faults],
+        )
+
+
+def as_json(line: Mapping[Any, Any]) -> dict[str, Any]:
+    """One line of ``quarantine export``: its bytes as text, and as hexadecimal digits where they are no UTF-8."""
+    if line["raw"] is None:
+        return dict(line)
+    raw = bytes(line["raw"])
+    text = raw.decode("utf-8", "backslashreplace")
+    return {**line, "raw": text, **({} if text.encode() == raw else {"raw_hex": raw.hex()})}
+
+
+def write_log(rows: Iterable[Mapping[Any, Any]], stream: TextIO) -> None:
+    """Write lines as a log again, a header before the first of each format: to be mended by hand and ingested.
+
+    ``stream`` encodes with ``surrogateescape``, so that bytes which are no UTF-8 come out as they were.
+    """
+    header: Format | None = None
+    for row in rows:
+        if row["raw"] is None:
+            continue
+        from etl.rereading import stored_format
+
+        if (found := stored_format(row["format"])) != header:
+            header = found
+            stream.write(_header(found))
+        stream.write(bytes(row["raw"]).decode("utf-8", "surrogateescape") + "\n")
+
+
+def _header(line_format: Format) -> str:
+    if line_format.kind == "json":
+        return ""
+    separator = line_format.separator or "\t"
+    escaped = "".join(rf"\x{ord(character):02x}" for character in separator)
+    lines = [f"#separator {escaped}"]
+    marks = (
+        (name, getattr(line_format, name)) for name in ("set_separator", "empty_field", "unset_field", "path")
+    )
+    lines += [f"#{name}{separator}{value}" for name, value in marks if value is not None]
+    lines += [
+        separator.join(("#fields", *line_format.fields)),
+        separator.join(("#types", *line_format.types)),
+    ]
+    return "\n".join(lines) + "\n"

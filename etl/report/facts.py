@@ -1,0 +1,161 @@
+"""What a report says, as plain values: a function of SQL and a span of ``"@timestamp"``.
+
+Rows are read once, in groups by hour, state, protocol and service; all else is asked of the ledger and its views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from etl.db import execute
+from etl.fields import CONN_STATES, STANDARD_NAMES
+from etl.rules import reasons
+
+Facts = dict[str, Any]
+Rows = list[dict[str, Any]]
+
+SHOWN = 50
+"""Lines of a table at most."""
+SERVICES = 15
+WINDOWS = 5_000
+DAYS_BY_HOUR = 92
+"""Longer spans are drawn by day."""
+_EVER = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+LOADED = ("published", "incomplete", "superseded")
+
+
+def gather(connection: Connection, since: datetime | None, until: datetime | None) -> Facts:
+    """Everything that the report shows; the keys are those of ``conn-etl-report.json``.
+
+    since, until: bounds of ``"@timestamp"``, the second one excluded; None is where the rows begin or end.
+    """
+    with connection.begin():
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        whole = execute(connection, "report.span").one()
+        now = datetime.now(UTC)
+        span = {"since": since or whole.since or now, "until": until or whole.until or now}
+        facts: Facts = {"created_at": now, **span}
+        facts |= _rows(connection, span)
+        # a file that brought no row has no place in time but its own: an open end takes it in
+        span = {"since": since or _EVER[0], "until": until or _EVER[1]}
+        facts["files"] = _ask(connection, "files", **span)
+        facts["rules"] = _rules(connection, span)
+        facts["trend"] = _ask(connection, "trend")
+        facts["quarantine"] = _quarantine(connection, span)
+        facts["problems"] = _ask(connection, "problems", **span, most=SHOWN)
+        facts["completeness"] = _ask(connection, "completeness", **span, most=WINDOWS)
+        facts["lag"] = _ask(connection, "lag")
+        facts["new_columns"] = _ask(connection, "columns", **span, most=SHOWN)
+        facts["slowest_files"] = _ask(connection, "slowest", **span, most=10)
+        facts["drift"] = _ask(connection, "drift", **span, most=SHOWN)
+    facts["verdict"] = verdict(facts)
+    return facts
+
+
+def _ask(connection: Connection, name: str, **values: Any) -> Rows:
+    return [dict(row) for row in execute(connection, f"report.{name}", **values).mappings()]
+
+
+def _rows(connection: Connection, span: Mapping[str, datetime]) -> Facts:
+    bucket = "hour" if span["until"] - span["since"] <= timedelta(days=DAYS_BY_HOUR) else "day"
+    kinds: dict[str, Rows] = {}
+    # few groups come out, but the planner expects one a row and would sort them all on disk
+    connection.exec_driver_sql("SET LOCAL enable_sort = off")
+    for row in _ask(connection, "profile", **span, bucket=bucket, services=SERVICES):
+        kinds.setdefault(row.pop("kind"), []).append(row)
+    connection.exec_driver_sql("SET LOCAL enable_sort = on")
+    volume = [
+        {"at": row["name"], "rows": row["total"], "bytes": int(row["bytes"])}
+        for row in kinds.get("volume", [])
+    ]
+    total = sum(row["rows"] for row in volume)
+    meanings = {state.code: state.meaning for state in CONN_STATES}
+    filled = {row["name"]: row["total"] for row in kinds.get("filled", [])}
+    nullable = [name for name in (*STANDARD_NAMES, "extra") if name in filled]
+    return {
+        "rows": total,
+        "bucket": bucket,
+        "volume": sorted(volume, key=lambda row: str(row["at"])),
+        "states": [
+            {**share, "meaning": meanings.get(share["name"])}
+            for share in _shares(kinds.get("state", []), total)
+        ],
+        "protocols": _shares(kinds.get("protocol", []), total),
+        "services": _shares(kinds.get("service", []), total),
+        "null_shares": [{"column": name, "share": 1 - filled[name] / total} for name in nullable if total],
+    }
+
+
+def _shares(rows: Iterable[Mapping[str, Any]], total: int) -> Rows:
+    found = [{"name": row["name"], "rows": row["total"], "share": row["total"] / total} for row in rows]
+    return sorted(found, key=lambda row: (-row["rows"], row["name"]))
+
+
+def _rules(connection: Connection, span: Mapping[str, datetime]) -> Rows:
+    why = reasons()
+    asked = _ask(connection, "rules", **span)
+    asked.sort(key=lambda row: (not row["failed"], row["severity"] != "critical"))
+    return [
+        {
+            **row,
+            "example": _example((row["sample"] or [None])[0]),
+            "pass_rate": 1 - row["failed"] / row["rows"] if row["rows"] else 1.0,
+            "why": why.get(row["rule"], ("", ""))[0],
+            "source": why.get(row["rule"], ("", ""))[1],
+        }
+        for row in asked
+    ]
+
+
+def _example(found: Mapping[str, Any] | None) -> str:
+    """One line about one entry of a verdict's sample."""
+    if found is None:
+        return ""
+    if "measure" in found:
+        usual = f", usual {found['usual']:.3g}" if found["usual"] is not None else ""
+        return f"{found['measure']} {found['value']:.3g}{usual}"
+    value = found.get("raw", found.get("value"))
+    return f"line {found['line']}" + (f": {value}" if value is not None else "")
+
+
+def _quarantine(connection: Connection, span: Mapping[str, datetime]) -> Rows:
+    rows = _ask(connection, "quarantine", **span, most=SHOWN)
+    asked = _ask(connection, "examples", ids=[row["quarantine_id"] for row in rows])
+    examples = {row["quarantine_id"]: row for row in asked}
+    for row in rows:
+        example = examples[row["quarantine_id"]]
+        raw = example["raw"]
+        row["example"] = {
+            "path": example["path"],
+            "line": example["etl_line"],
+            "raw": None if raw is None else bytes(raw).decode("utf-8", "backslashreplace"),
+        }
+    return rows
+
+
+def verdict(facts: Facts) -> Facts:
+    """One word, one sentence and the reasons: ``bad``, ``attention`` or ``good``."""
+    files = {row["state"]: row["files"] for row in facts["files"]}
+    turned_down = files.get("refused", 0) + files.get("failed", 0)
+    open_lines = sum(row["lines"] for row in facts["quarantine"] if row["state"] == "open")
+    missing = sum(row["state"] == "missing" for row in facts["completeness"])
+    warned = [row["rule"] for row in facts["rules"] if row["failed"] and row["severity"] != "critical"]
+    counted = (
+        (turned_down, "file refused or failed", "files refused or failed"),
+        (files.get("incomplete", 0), "file cut short", "files cut short"),
+        (open_lines, "line open in quarantine", "lines open in quarantine"),
+        (missing, "window missing", "windows missing"),
+        (len(warned), "rule warns", "rules warn"),
+    )
+    said = [f"{count:,} {one if count == 1 else many}" for count, one, many in counted if count]
+    level = "bad" if turned_down else "attention" if said else "good"
+    head = {
+        "bad": "Something was not loaded",
+        "attention": "Loaded, with something to look at",
+        "good": "All is well",
+    }
+    return {"level": level, "sentence": head[level], "reasons": said}

@@ -1,0 +1,86 @@
+"""Lines of quarantine through the present reader and mapping: each with the format that it was once read under.
+
+A TSV line means nothing without its header, and a JSON line alone would be judged as a file of one line. So the format
+comes from where the line was kept, and no line can turn the others down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from etl import careful
+from etl.blocks import Piece
+from etl.errors import FileError
+from etl.fields import BY_ZEEK
+from etl.mapping import Fault, empty, standard
+from etl.models import Format
+from etl.naming import Names
+from etl.tsv import TsvSource
+
+_TEXT = {**dict.fromkeys(BY_ZEEK, pl.String), "etl_line": pl.Int64, "extra": pl.String}
+
+
+def stored_format(value: Mapping[str, Any]) -> Format:
+    """The format as ``Format.as_json`` wrote it."""
+    lists = {name: tuple(value.get(name, ())) for name in ("fields", "types")}
+    return Format(**{**value, **lists})
+
+
+def read_again(
+    lines: Sequence[tuple[int, bytes]], format_: Format, aliases: Mapping[str, str]
+) -> tuple[pl.DataFrame, list[Fault]]:
+    """Map lines (number, bytes without line end) of one file and format.
+
+    Returns:
+        A standard frame (``mapping.FRAME_SCHEMA``) of those that are rows now, and the fault of each other line.
+    """
+    read = _tsv if format_.kind == "tsv" else _json
+    raws, faults = read(lines, format_, Names(aliases))
+    frames = []
+    for raw in raws:
+        frame, uncast = standard(raw)
+        frames.append(frame)
+        faults += uncast
+    frame = pl.concat(frames) if frames else empty()
+    if frame.height + len(faults) != len(lines):
+        raise RuntimeError(f"{len(lines)} lines read again, {frame.height} mapped, {len(faults)} at fault")
+    return frame, faults
+
+
+def _tsv(
+    lines: Sequence[tuple[int, bytes]], format_: Format, names: Names
+) -> tuple[list[pl.DataFrame], list[Fault]]:
+    source = TsvSource(names)
+    source.format = format_
+    data = b"".join(line + b"\n" for _, line in lines)
+    numbers = pl.Series([number for number, _ in lines], dtype=pl.Int64)
+    raws: list[pl.DataFrame] = []
+    faults: list[Fault] = []
+    try:
+        for part in source.read(Piece(data=data, first=1, lines=len(lines))):
+            faults += [
+                Fault(line=lines[fault.line - 1][0], field=fault.field, reason=fault.reason)
+                for fault in part.faults
+            ]
+            if part.raw is not None and part.raw.height:
+                raws.append(part.raw.with_columns(numbers.gather(part.raw["etl_line"] - 1).alias("etl_line")))
+    except FileError as error:
+        return [], [Fault(line=number, field=None, reason=error.kind) for number, _ in lines]
+    return raws, faults
+
+
+def _json(
+    lines: Sequence[tuple[int, bytes]], _format: Format, names: Names
+) -> tuple[list[pl.DataFrame], list[Fault]]:
+    rows: list[dict[str, Any]] = []
+    faults: list[Fault] = []
+    for number, line in lines:
+        try:
+            row, further = careful.parse(line, names)
+            rows.append({**row, "etl_line": number, "extra": careful.encoded(further)})
+        except careful.Bad as bad:
+            faults.append(Fault(line=number, field=bad.field, reason=bad.reason))
+    return ([pl.DataFrame(rows, _TEXT)] if rows else []), faults

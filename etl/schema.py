@@ -1,0 +1,116 @@
+"""The schema: made and changed by Alembic, which runs the files in ``sql/migrations/``; never by hand.
+
+Around the migrations: ``sql/roles.sql`` before; ``sql/grants.sql``, the views and the dictionary's texts after.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from psycopg2 import sql
+from sqlalchemy.engine import Connection, Engine
+
+from etl import errors, fields
+from etl.db import session
+from etl.resources import resource_dir
+
+MIGRATION_LOCK = 7100
+"""Advisory lock under which one process at a time migrates a database."""
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(resource_dir("sql") / "migrations"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def newest_version() -> str:
+    """The version that this code needs."""
+    return str(ScriptDirectory.from_config(_config()).get_current_head())
+
+
+def current_version(connection: Connection) -> str | None:
+    """The version of the database; None before the first migration."""
+    if not sa.inspect(connection).has_table("alembic_version", schema="etl"):
+        return None
+    return MigrationContext.configure(connection, opts={"version_table_schema": "etl"}).get_current_revision()
+
+
+def require_current(connection: Connection) -> None:
+    """Refuse to work on the schema of another version.
+
+    Raises:
+        EnvironmentProblem: with what to do.
+    """
+    found, needed = current_version(connection), newest_version()
+    connection.rollback()
+    if found == needed:
+        return
+    if found is None:
+        raise errors.EnvironmentProblem(
+            "the database has no conn-etl schema yet", hint="run `conn-etl migrate`"
+        )
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    hint = "run `conn-etl migrate`" if found in known else "install the conn-etl that made it, or a newer one"
+    raise errors.EnvironmentProblem(
+        f"the database has schema version {found}, this code needs {needed}", hint=hint
+    )
+
+
+def migrate(engine: Engine, *, version: str = "head") -> str:
+    """Bring the database to a version, in one transaction, as conn_owner; a second call changes nothing.
+
+    Returns:
+        The version it has now.
+
+    Raises:
+        EnvironmentProblem: the user may neither make roles nor act as conn_owner.
+    """
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    with session(engine) as connection, connection.begin():
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        _run_file(connection, "roles.sql")
+        connection.execute(sa.text("SET LOCAL ROLE conn_owner"))
+        connection.execute(sa.text("CREATE SCHEMA IF NOT EXISTS etl"))
+        command.upgrade(_config(connection), version)
+        if version == "head":
+            _describe(connection)
+            for view in sorted((resource_dir("sql") / "views").glob("*.sql")):
+                _run_file(connection, f"views/{view.name}")
+            _run_file(connection, "grants.sql")
+        return str(current_version(connection))
+
+
+def _run_file(connection: Connection, name: str) -> None:
+    text = (resource_dir("sql") / name).read_text(encoding="utf-8")
+    connection.exec_driver_sql(text, execution_options={"no_parameters": True})
+
+
+def _describe(connection: Connection) -> None:
+    """Fill the lookup tables and comment the columns from the one truth in ``fields``."""
+    lookups: dict[str, list[tuple[str, ...]]] = {
+        "conn_state": [(state.code, state.meaning) for state in fields.CONN_STATES],
+        "history_flag": [(flag.letter, flag.meaning, flag.since) for flag in fields.HISTORY_FLAGS],
+        "transport_protocol": [(name,) for name in fields.PROTOCOLS],
+    }
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    with driver.cursor() as cursor:
+        for table, rows in lookups.items():
+            cursor.execute(sql.SQL("DELETE FROM zeek.{}").format(sql.Identifier(table)))
+            marks = sql.SQL(", ").join(sql.Placeholder() * len(rows[0]))
+            cursor.executemany(
+                sql.SQL("INSERT INTO zeek.{} VALUES ({})").format(sql.Identifier(table), marks), rows
+            )
+        for field in fields.FIELDS:
+            unit = f" [{field.unit}]" if field.unit else ""
+            comment = sql.SQL("COMMENT ON COLUMN zeek.conn.{} IS {}").format(
+                sql.Identifier(field.standard), sql.Literal(f"{field.zeek}{unit}: {field.doc}")
+            )
+            cursor.execute(comment)

@@ -1,0 +1,204 @@
+"""The logs under the given paths. Sources are only read: never moved, renamed or deleted.
+
+A tree is walked folder by folder, so memory follows the largest folder and not the tree. What is passed over comes back
+turned down with its reason; only dot files and ``current`` folders are not mentioned.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from etl.errors import EnvironmentProblem, FileError, Gone, Misuse, NotAFile, OtherLog, Unreadable
+from etl.models import FoundFile
+from etl.source import remote, stdin
+from etl.source.names import NEVER, base, is_other
+from etl.source.paths import ledger_path, legible, mtime_of, other_form
+from etl.source.sensors import Sensors
+
+_NO_FILE = "it is no regular file (a pipe, a socket or a device)"
+_NEVER_CHANGED = datetime.fromtimestamp(0, UTC)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Entry:
+    """A file of a folder: ``path`` for the ledger, ``shown`` for names and patterns."""
+
+    path: str
+    shown: str
+    size: int = 0
+    mtime: datetime = _NEVER_CHANGED
+    error: FileError | None = None
+
+
+def listed(paths: Iterable[str], sensors: Sensors | None = None) -> Iterator[FoundFile]:
+    """The files under the given paths: in the order given, folders by name, within a folder by window, then path.
+
+    A path given itself is taken whatever its name; in a folder, files of other logs come back turned down.
+
+    Raises:
+        Misuse: a path does not exist.
+        EnvironmentProblem: a folder given may not be read, or a store refuses.
+        StorageAway: a store cannot be reached.
+    """
+    chosen = sensors or Sensors()
+    for given in paths:
+        if stdin.is_stdin(given):
+            yield _found(_piped(given), chosen)
+        elif remote.is_remote(given):
+            yield from _remote(given, chosen)
+        else:
+            yield from _local(given, chosen)
+
+
+def _local(given: str, sensors: Sensors) -> Iterator[FoundFile]:
+    if not given:  # the shell's, where a variable is not set; it would stand for the current folder
+        raise Misuse("an empty path", hint="give a log, or a folder of logs")
+    path = os.path.abspath(given)  # noqa: PTH100  resolve() would rename what a symlink names
+    try:
+        is_folder = stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116  a name of any bytes
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise Misuse(f"{ledger_path(given)}: {why}", hint="give a log, or a folder of logs") from error
+    if not is_folder:
+        yield _found(_entry(path), sensors)
+        return
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise EnvironmentProblem(
+            f"{ledger_path(path)}: permission denied", hint="let this user read the folder"
+        )
+    for entries in _folders(path):
+        yield from _arranged(entries, sensors)
+
+
+def _piped(given: str) -> _Entry:
+    if (kept := stdin.kept(given)) is None:
+        raise Misuse(f"{given} came from stdin, which is gone", hint="pipe it into `conn-etl ingest -` again")
+    return _Entry(path=given, shown=given, size=kept.size, mtime=kept.mtime)
+
+
+def _remote(given: str, sensors: Sensors) -> Iterator[FoundFile]:
+    try:
+        if (found := remote.info(given)) is None:
+            raise Misuse(
+                f"{given}: there is no such object or prefix", hint="give a log, or a folder of logs"
+            )
+        if not found.is_folder:
+            yield _found(_Entry(path=given, shown=given, size=found.size, mtime=found.mtime), sensors)
+            return
+        for files in remote.folders(given, _wanted):
+            entries = [_Entry(path=f.path, shown=f.path, size=f.size, mtime=f.mtime) for f in files]
+            yield from _arranged([_named(entry) for entry in entries], sensors)
+    except (FileNotFoundError, PermissionError) as error:
+        raise EnvironmentProblem(
+            f"{given}: {error}", hint="see that these credentials may list and read it"
+        ) from error
+
+
+def _wanted(name: str) -> bool:
+    return not name.startswith(".") and name not in NEVER
+
+
+def _folders(top: str) -> Iterator[list[_Entry]]:
+    """The files of each folder of a tree, folders in the order of their names."""
+    seen: set[tuple[int, int]] = set()
+    waiting = [top]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            status = os.stat(folder)  # noqa: PTH116  a name of any bytes
+            with os.scandir(folder) as scanned:
+                entries = [entry for entry in scanned if _wanted(entry.name)]
+        except OSError as error:
+            yield [_failed(folder, Unreadable(f"the folder cannot be read: {error.strerror}"))]
+            continue
+        if (status.st_dev, status.st_ino) in seen:
+            yield [_failed(folder, NotAFile("a link: the folder is listed already under another name"))]
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        below = {entry.path for entry in entries if _is_folder(entry)}
+        yield [_named(_entry(entry.path)) for entry in entries if entry.path not in below]
+        waiting += sorted(below, key=lambda path: (os.path.islink(path), path), reverse=True)  # noqa: PTH114
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link to itself: its own stat will say so
+
+
+def _entry(path: str) -> _Entry:
+    try:
+        status = os.stat(path)  # noqa: PTH116  100,000 of them
+    except FileNotFoundError:
+        name = ledger_path(path)
+        if other := other_form(name):
+            return _failed(path, Gone(f"it is gone; {other} is there in its place"))
+        return _failed(path, Unreadable("it is gone since it was listed, or a link to nothing"))
+    except OSError as error:
+        return _failed(path, Unreadable(f"it cannot be read: {error.strerror}"))
+    regular = stat.S_ISREG(status.st_mode)
+    return _Entry(
+        path=ledger_path(path),
+        shown=legible(path),
+        size=status.st_size,
+        mtime=mtime_of(status),
+        error=None
+        if regular
+        else NotAFile(
+            "it is no regular file (a pipe, a socket or a device); a pipe can go into `conn-etl ingest -`"
+        ),
+    )
+
+
+def _failed(path: str, error: FileError) -> _Entry:
+    """A path that cannot be looked into, with what its own (a link's own) status says."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return _Entry(path=ledger_path(path), shown=legible(path), error=error)
+    return _Entry(
+        path=ledger_path(path), shown=legible(path), size=status.st_size, mtime=mtime_of(status), error=error
+    )
+
+
+def _named(entry: _Entry) -> _Entry:
+    """Turn down what is another log by its name."""
+    if entry.error is None and is_other(entry.shown.rpartition("/")[2]):
+        return replace(entry, error=OtherLog("the name is that of another log"))
+    return entry
+
+
+def _arranged(entries: Sequence[_Entry], sensors: Sensors) -> list[FoundFile]:
+    """The files of one folder by window and path; a log that is there plain and packed knows of it."""
+    forms: dict[str, list[str]] = defaultdict(list)
+    for entry in entries:
+        if entry.error is None:
+            forms[base(entry.path)].append(entry.path)
+    twins = {
+        path: tuple(p for p in found if p != path)
+        for found in forms.values()
+        if len(found) > 1
+        for path in found
+    }
+    files = [_found(entry, sensors, twins.get(entry.path, ())) for entry in entries]
+    return sorted(files, key=lambda file: (file.window_start or _NEVER_CHANGED, file.path))
+
+
+def _found(entry: _Entry, sensors: Sensors, twins: tuple[str, ...] = ()) -> FoundFile:
+    sensor, (start, end) = sensors.of(entry.shown)
+    return FoundFile(
+        path=entry.path,
+        size=entry.size,
+        mtime=entry.mtime,
+        sensor=sensor,
+        window_start=start,
+        window_end=end,
+        turned_down=entry.error,
+        twins=twins,
+    )

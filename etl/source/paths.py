@@ -1,0 +1,121 @@
+"""Paths as the ledger names them, and back to the file: local ones as text, others as the URL that fsspec takes.
+
+PostgreSQL holds no text that is not UTF-8, so a local name of other bytes stands in the ledger as a ``file://`` URI.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import unquote_to_bytes
+
+from etl.errors import ConnEtlError, Gone, Unreadable
+from etl.source import remote, stdin
+from etl.source.names import PACKED, base
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def ledger_path(path: Path | str) -> str:
+    """A local path as text that PostgreSQL can hold."""
+    text = str(path)
+    return text if text.isprintable() or _is_utf8(text) else Path(text).as_uri()
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def legible(text: str) -> str:
+    """A local path with a mark for each byte that is no UTF-8."""
+    return text if text.isprintable() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def local_path(text: str) -> Path:
+    """The file that a local path of the ledger names."""
+    if text.startswith("file://"):
+        return Path(os.fsdecode(unquote_to_bytes(text.removeprefix("file://"))))
+    return Path(text)
+
+
+def named(target: str) -> str:
+    """A file as the ledger names it, whether it is still there or not."""
+    return target if "://" in target or stdin.is_stdin(target) else ledger_path(os.path.abspath(target))  # noqa: PTH100  as in listed()
+
+
+def mtime_of(status: os.stat_result) -> datetime:
+    """Exact to the microsecond: a float of seconds would not be the same twice."""
+    return _EPOCH + timedelta(microseconds=status.st_mtime_ns // 1_000)
+
+
+def status_of(text: str) -> tuple[int, datetime] | None:
+    """Size and mtime of a path of the ledger; None where there is no such file."""
+    if stdin.is_stdin(text):
+        return (kept.size, kept.mtime) if (kept := stdin.kept(text)) else None
+    try:
+        if remote.is_remote(text):
+            return remote.status_of(text)
+        status = local_path(text).stat()
+    except (OSError, ConnEtlError):
+        return None
+    return (status.st_size, mtime_of(status)) if stat.S_ISREG(status.st_mode) else None
+
+
+def unchanged(text: str, size: int, mtime: datetime) -> bool:
+    """Whether a path of the ledger still holds the file of this size and mtime."""
+    return status_of(text) == (size, mtime)
+
+
+def opened(text: str) -> BinaryIO:
+    """Open a path of the ledger for reading; an object is read as it streams in.
+
+    Raises:
+        Gone: it was packed or unpacked since it was listed, and the other one is there.
+        Unreadable: it is gone without a trace, or may not be read.
+        TransientError: the object store cannot be reached.
+    """
+    if stdin.is_stdin(text):
+        if (kept := stdin.kept(text)) is None:
+            raise Unreadable(
+                "it came from stdin, which is gone", hint="pipe it into `conn-etl ingest -` again"
+            )
+        return stdin.opened(kept)
+    try:
+        if remote.is_remote(text):
+            return remote.opened(text)
+        path = local_path(text)
+        if not path.is_file() and path.exists():
+            raise Unreadable("it is no regular file")
+        return path.open("rb")
+    except FileNotFoundError as error:
+        if other := other_form(text):
+            raise Gone(f"it is gone; {other} is there in its place") from error
+        raise Unreadable(
+            "it is gone since it was listed", hint="bring it back, then load it with --retry"
+        ) from error
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise Unreadable(
+            f"it cannot be opened: {why}", hint="mend that, then load it with --retry"
+        ) from error
+
+
+def other_form(text: str) -> str | None:
+    """The same log packed or unpacked, where it is beside this path."""
+    plain = base(text)
+    forms = [plain, *(plain + ending for ending in PACKED)]
+    return next((form for form in forms if form != text and status_of(form)), None)
+
+
+def tail(text: str, count: int) -> bytes:
+    """The last bytes of a file; raises as ``opened`` does."""
+    with opened(text) as stream:
+        stream.seek(max(0, stream.seek(0, os.SEEK_END) - count))
+        return stream.read(count)

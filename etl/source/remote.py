@@ -1,0 +1,173 @@
+"""Logs in object stores, or wherever else fsspec reaches: listed folder by folder, streamed, never copied to disk.
+
+Credentials come from where the store's own tools look (for S3 ``AWS_ACCESS_KEY_ID`` and ``AWS_ENDPOINT_URL``, profiles,
+an instance's role; for any store ``FSSPEC_<PROTOCOL>_<OPTION>``), or from what an entry point hands to ``use``.
+fsspec is loaded by the first URL only.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, BinaryIO, cast
+
+from etl.errors import ConnEtlError, EnvironmentProblem, StorageAway, Unreadable
+
+READ_AHEAD = 8 << 20
+"""Bytes of one request; what a file in the making holds in memory."""
+_TIMES = ("LastModified", "last_modified", "mtime", "updated", "created")
+_REFUSED = ("credential", "accessdenied", "forbidden", "invalidaccesskey", "signaturedoesnotmatch")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemoteFile:
+    """One object as its listing shows it."""
+
+    path: str
+    size: int
+    mtime: datetime
+    is_folder: bool = False
+
+
+def is_remote(text: str) -> bool:
+    """Whether a path is a URL for fsspec."""
+    return "://" in text and not text.startswith(("/", "file://"))
+
+
+def use(protocol: str, options: Mapping[str, Any]) -> None:
+    """Options (keys, endpoint) for all access by a protocol in this process, as fsspec's driver names them."""
+    from fsspec.config import conf
+
+    conf[protocol] = {**conf.get(protocol, {}), **options}
+
+
+def status_of(url: str) -> tuple[int, datetime] | None:
+    """Size and mtime of an object; None where there is none."""
+    with _translated(url):
+        system, path = _system(url)
+        try:
+            found = _file(system, system.info(path))
+        except FileNotFoundError:
+            return None
+    return None if found.is_folder else (found.size, found.mtime)
+
+
+def opened(url: str) -> BinaryIO:
+    """Open an object; raises FileNotFoundError, PermissionError, EnvironmentProblem, StorageAway."""
+    with _translated(url):
+        system, path = _system(url)
+        options = {"block_size": READ_AHEAD, "cache_type": "readahead"}
+        return cast("BinaryIO", io.BufferedReader(_Stream(system.open(path, "rb", **options), url), 1 << 18))
+
+
+class _Stream(io.RawIOBase):
+    """A file of fsspec's whose errors say whether it is worth trying again."""
+
+    def __init__(self, file: Any, url: str) -> None:
+        self._file, self._url = file, url
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return int(self._file.seek(offset, whence))
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            with _translated(self._url):
+                data = self._file.read(len(buffer))
+        except (FileNotFoundError, PermissionError) as error:
+            raise Unreadable(f"it cannot be read on: {error}", hint="load it with --retry") from error
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+
+def info(url: str) -> RemoteFile | None:
+    """What a URL names: an object, or a prefix with something below it (a folder); None for nothing."""
+    with _translated(url):
+        system, path = _system(url)
+        try:
+            return _file(system, system.info(path))
+        except FileNotFoundError:
+            return None
+
+
+def folders(url: str, wanted: Callable[[str], bool]) -> Iterator[list[RemoteFile]]:
+    """The objects below a URL, one list a folder, folders in the order of their names; ``wanted`` tells by name."""
+    waiting = [url]
+    while waiting:
+        folder = waiting.pop()
+        with _translated(folder):
+            system, path = _system(folder)
+            entries = [_file(system, entry) for entry in system.ls(path, detail=True)]
+        own = folder.rstrip("/")
+        entries = [e for e in entries if e.path.rstrip("/") != own and wanted(_name(e.path))]
+        yield [entry for entry in entries if not entry.is_folder]
+        waiting += sorted((entry.path for entry in entries if entry.is_folder), reverse=True)
+
+
+def _name(path: str) -> str:
+    return path.rstrip("/").rpartition("/")[2]
+
+
+def _system(url: str) -> tuple[Any, str]:
+    """The file system of a URL and the path in it; listings are asked for anew each time."""
+    from fsspec.core import url_to_fs
+
+    system, path = url_to_fs(url, use_listings_cache=False)
+    return system, path
+
+
+def _file(system: Any, entry: Mapping[str, Any]) -> RemoteFile:
+    written = next((entry[name] for name in _TIMES if entry.get(name) is not None), None)
+    return RemoteFile(
+        path=system.unstrip_protocol(entry["name"]),
+        size=int(entry.get("size") or 0),
+        mtime=_moment(written),
+        is_folder=entry["type"] == "directory",
+    )
+
+
+def _moment(written: object) -> datetime:
+    match written:
+        case datetime():
+            return written if written.tzinfo else written.replace(tzinfo=UTC)
+        case int() | float():
+            return datetime.fromtimestamp(written, UTC)
+        case str():
+            return _moment(datetime.fromisoformat(written))
+        case _:
+            return datetime.fromtimestamp(0, UTC)  # a store without times tells a change by its size alone
+
+
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    """Errors of fsspec and its drivers as ours; that there is nothing, or no right to it, is the caller's matter."""
+    try:
+        yield
+    except (ConnEtlError, FileNotFoundError, PermissionError):
+        raise
+    except ImportError as error:
+        raise EnvironmentProblem(
+            f"{url}: a package for it is missing ({error})", hint="for S3: pip install 'conn-etl[s3]'"
+        ) from error
+    except ValueError as error:
+        raise EnvironmentProblem(f"{url}: {error}") from error
+    except Exception as error:
+        name = f"{type(error).__name__} {error}"
+        if any(word in name.lower().replace(" ", "") for word in _REFUSED):
+            raise EnvironmentProblem(
+                f"{url}: {error}", hint="set the store's credentials in the environment"
+            ) from error
+        raise StorageAway(f"{url}: {name}") from error

@@ -1,0 +1,87 @@
+"""Which sensor a path is of, by the patterns and the sensors in the settings.
+
+A pattern is matched against the folders right above the file, from their end, so it does not matter from where a path
+is given: ``{sensor}/{date}`` reads ``/data/north/2026-03-01/conn.log`` and ``s3://logs/north/2026-03-01/conn.log``
+alike. ``/…`` at its end allows more folders below; ``*`` stands for one folder.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta, tzinfo
+from functools import cached_property
+from zoneinfo import ZoneInfo
+
+from etl.models import FoundFile
+from etl.source.names import DATE, Window, window
+
+_PARTS = {
+    "{sensor}": r"(?P<sensor>[^/]+)",
+    "{date}": rf"{DATE}",
+    "*": r"[^/]*",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sensor:
+    """How one sensor writes its logs."""
+
+    zone: str | None = None
+    interval: timedelta | None = None
+    path: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sensors:
+    """All that the settings say of sensors; the default says nothing, and names are UTC."""
+
+    patterns: Sequence[str] = ("{date}/…",)
+    zone: str = "UTC"
+    known: Mapping[str, Sensor] = field(default_factory=dict)
+
+    def of(self, path: str) -> tuple[str, Window]:
+        """The sensor ('' where no pattern names one) and the window in UTC of a path."""
+        name = self._name(path)
+        sensor = self.known.get(name, Sensor())
+        return name, window(path, self._zones[sensor.zone or self.zone], sensor.interval)
+
+    def placed(self, file: FoundFile) -> tuple[str, Window]:
+        """The same for a file of the listing."""
+        return self.of(file.path)
+
+    def _name(self, path: str) -> str:
+        for name, pattern in self._own:
+            if pattern.match(path):
+                return name
+        for pattern in self._general:
+            if found := pattern.match(path):
+                return found.groupdict().get("sensor") or ""
+        return ""
+
+    @cached_property
+    def _own(self) -> list[tuple[str, re.Pattern[str]]]:
+        return [(name, compiled(sensor.path)) for name, sensor in self.known.items() if sensor.path]
+
+    @cached_property
+    def _general(self) -> list[re.Pattern[str]]:
+        return [compiled(pattern) for pattern in self.patterns]
+
+    @cached_property
+    def _zones(self) -> dict[str, tzinfo]:
+        names = {self.zone, *(sensor.zone for sensor in self.known.values() if sensor.zone)}
+        return {name: ZoneInfo(name) for name in names}
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    """The regular expression that a path pattern stands for."""
+    folders = pattern.strip("/").split("/")
+    deeper = folders[-1] in {"…", "..."}
+    parts = [_part(folder) for folder in (folders[:-1] if deeper else folders)]
+    return re.compile(rf"(?:.*/)?{'/'.join(parts)}{'(?:/.*)?' if deeper else ''}/[^/]*\Z", re.DOTALL)
+
+
+def _part(folder: str) -> str:
+    pieces = re.split(r"(\{sensor\}|\{date\}|\*)", folder)
+    return "".join(_PARTS.get(piece, re.escape(piece)) for piece in pieces)

@@ -1,0 +1,92 @@
+"""Zeek's four ways to write a time, to the microsecond: epoch seconds, epoch milliseconds, ISO 8601, and text of these.
+
+A number from 1e11 on is milliseconds (as seconds it would be the year 5138). Truncating a double loses the last
+microsecond (.000001 becomes .000000954), so it is multiplied and rounded, which is exact below 2^32 seconds: there the
+error of the product stays under half a microsecond. ISO times are cut after the sixth digit, as text.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal, localcontext
+
+import polars as pl
+
+MILLISECONDS_FROM = 1e11
+_EXACT_BELOW = float(1 << 32)
+_LATEST_MILLISECONDS = 2.5e14
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+EARLIEST = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+LATEST = (datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+"""Microseconds since 1970; beyond, not every part of the path can write the time."""
+
+_DIGITS = 20
+"""A number of more is no time in any unit, and its exponent may be astronomic."""
+NOT_A_TIME = "not_a_time"
+OUT_OF_RANGE = "time_out_of_range"
+_NUMBER = r"-?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?"
+_ISO_UTC = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?Z$"
+_ISO = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:[.,]([0-9]+))?(?:Z|([+-])([0-9]{2}):?([0-9]{2}))"
+)
+_NUMERIC = re.compile(_NUMBER)
+
+
+def from_number(value: pl.Expr) -> pl.Expr:
+    """Turn Float64 into Int64 microseconds; null where ``parse`` has to decide."""
+    size = value.abs()
+    return (
+        pl.when(size < _EXACT_BELOW)
+        .then((value * 1e6).round())
+        .when((value >= MILLISECONDS_FROM) & (value < _LATEST_MILLISECONDS))
+        .then((value * 1e3).round())
+        .cast(pl.Int64)
+    )
+
+
+def from_text(text: pl.Expr) -> pl.Expr:
+    """Turn String into Int64 microseconds; null where ``parse`` has to decide."""
+    number = pl.when(text.str.contains(f"^{_NUMBER}$")).then(text).cast(pl.Float64, strict=False)
+    iso = pl.when(text.str.contains(_ISO_UTC)).then(text)
+    seconds = iso.str.slice(0, 19).str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us", strict=False)
+    fraction = iso.str.extract(r"\.([0-9]{1,6})").str.pad_end(6, "0").cast(pl.Int64).fill_null(0)
+    return pl.coalesce(from_number(number), seconds.dt.timestamp("us") + fraction)
+
+
+def parse(value: float | str) -> int | str:
+    """Return microseconds since 1970 UTC, or the reason why there are none (one value, the slow and exact way)."""
+    text = value if isinstance(value, str) else repr(value)
+    found = _of_number(text) if _NUMERIC.fullmatch(text) else _of_iso(text)
+    if found is None:
+        return NOT_A_TIME
+    return found if EARLIEST <= found <= LATEST else OUT_OF_RANGE
+
+
+def _of_number(text: str) -> int | None:
+    with localcontext(prec=60):
+        try:
+            number = Decimal(text)
+        except ArithmeticError:
+            return LATEST + 1
+        if number.adjusted() > _DIGITS:
+            return LATEST + 1
+        scale = 1_000 if abs(number) >= MILLISECONDS_FROM else 1_000_000
+        return int((number * scale).to_integral_value())
+
+
+def _of_iso(text: str) -> int | None:
+    if (found := _ISO.fullmatch(text)) is None:
+        return None
+    day, clock, fraction, sign, hours, minutes = found.groups()
+    try:
+        zone = (
+            timezone(timedelta(hours=int(hours), minutes=int(minutes)) * (-1 if sign == "-" else 1))
+            if sign
+            else UTC
+        )
+        moment = datetime.fromisoformat(f"{day}T{clock}").replace(tzinfo=zone)
+        return (moment - _EPOCH) // _MICROSECOND + int((fraction or "").ljust(6, "0")[:6])
+    except (ValueError, OverflowError):
+        return None

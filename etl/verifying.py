@@ -1,0 +1,99 @@
+"""``conn-etl verify``: recounts the tables and holds them against the ledger, term by term."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from etl.db import execute
+from etl.loading import rollups
+
+COUNTED = ("published", "incomplete", "superseded")
+"""States whose files have rows and keep the equation."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fault:
+    """One place where tables and ledger disagree; ``etl_file_id`` is 0 where no file is meant."""
+
+    etl_file_id: int
+    path: str
+    what: str
+
+
+def faults(connection: Connection) -> list[Fault]:
+    """Every disagreement, none where all is well. Reads the whole of zeek.conn once, beside running loads."""
+    with connection.begin():
+        # READ ONLY is not to be had: the look for working processes takes locks, though of none that waits
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        return disagreements(connection)
+
+
+def disagreements(connection: Connection) -> list[Fault]:
+    """The same, as the caller's transaction sees it."""
+    found = {row.etl_file_id: row for row in execute(connection, "verify.by_file")}
+    problems = [
+        Fault(etl_file_id=row.etl_file_id, path=row.path, what=what)
+        for row in execute(connection, "verify.ledger")
+        for what in _compare(row, found.pop(row.etl_file_id, None))
+    ]
+    strangers = [
+        Fault(
+            etl_file_id=i,
+            path="",
+            what=f"{row.found:,} rows in zeek.conn of a file that the ledger does not know",
+        )
+        for i, row in found.items()
+    ]
+    return problems + strangers + list(_leftovers(connection)) + list(_rollups(connection))
+
+
+def _rollups(connection: Connection) -> Iterator[Fault]:
+    """Rollups made again from the rows; hours that are due are none of a fault."""
+    for difference in rollups.differences(connection):
+        yield Fault(
+            etl_file_id=0, path=f"{difference.when}", what=f"{difference.what}; run `conn-etl rollups --all`"
+        )
+
+
+def _compare(ledger: sa.Row[Any], table: sa.Row[Any] | None) -> Iterator[str]:
+    """What is wrong with one file; the ledger's terms are those that its rows in the tables date from."""
+    found = table.found if table is not None else 0
+    counted = ledger.state in COUNTED
+    expected = (ledger.rows_loaded or 0) - ledger.rows_retired if counted else 0
+    if found != expected:
+        retired = f" less {ledger.rows_retired:,} that retention dropped" if ledger.rows_retired else ""
+        yield f"the ledger says {ledger.rows_loaded or 0:,} rows loaded{retired}, zeek.conn holds {found:,}"
+    elif (
+        table is not None
+        and not ledger.rows_retired
+        and (table.min_timestamp, table.max_timestamp) != (ledger.min_timestamp, ledger.max_timestamp)
+    ):
+        yield "the ledger's first or last @timestamp is not that of its rows"
+    if not counted:
+        return
+    if ledger.found_quarantined != ledger.rows_quarantined:
+        yield (
+            f"the ledger says {ledger.rows_quarantined:,} lines quarantined, "
+            f"etl.quarantine holds {ledger.found_quarantined:,}"
+        )
+    if ledger.rows_read != ledger.rows_loaded + ledger.rows_duplicate + ledger.rows_quarantined:
+        yield "read is not loaded + duplicate + quarantined"
+    if ledger.lost_duplicates:
+        yield (
+            f"{ledger.lost_duplicates:,} of its duplicates were rows of a file that has none now; "
+            "load it again with --replace"
+        )
+
+
+def _leftovers(connection: Connection) -> Iterator[Fault]:
+    for row in execute(connection, "verify.lost_copies"):
+        what = f"it is known by file {row.known_file_id}, which has no rows now; load it again with --replace"
+        yield Fault(etl_file_id=row.etl_file_id, path=row.path, what=what)
+    for row in execute(connection, "verify.staging"):
+        what = f"staging of batch {row.batch} is left over; the next load drops it"
+        yield Fault(etl_file_id=0, path=f"etl.stage_{row.batch}", what=what)

@@ -1,0 +1,159 @@
+-- name: measure
+-- What the day is like, from one scan of its partition. An hour counts once the ledger has a row or a window after it.
+INSERT INTO etl.day_measure (day, measure, value, rows)
+WITH profile AS MATERIALIZED (
+    SELECT
+        date_trunc('hour', "@timestamp" AT TIME ZONE 'UTC') AS hour,
+        network_connection_state AS state,
+        network_protocol AS protocol,
+        count(*) AS total,
+        count(network_outer_vlan_id) AS network_outer_vlan_id,
+        count(network_inner_vlan_id) AS network_inner_vlan_id,
+        count(zeek_connection_tunnel_parents) AS zeek_connection_tunnel_parents,
+        count(src_bytes) AS src_bytes,
+        count(src_ip_bytes) AS src_ip_bytes,
+        count(src_mac) AS src_mac,
+        count(src_packets) AS src_packets,
+        count(zeek_connection_local_src) AS zeek_connection_local_src,
+        count(zeek_connection_local_dst) AS zeek_connection_local_dst,
+        count(event_duration) AS event_duration,
+        count(network_connection_history) AS network_connection_history,
+        count(network_connection_state) AS network_connection_state,
+        count(network_missed_bytes) AS network_missed_bytes,
+        count(network_application) AS network_application,
+        count(dst_bytes) AS dst_bytes,
+        count(dst_ip_bytes) AS dst_ip_bytes,
+        count(dst_mac) AS dst_mac,
+        count(dst_packets) AS dst_packets,
+        count(*) FILTER (WHERE src_bytes > 0 AND dst_bytes > 0) AS talked,
+        count(*) FILTER (WHERE src_bytes > 0 AND dst_bytes > 0 AND network_application IS NULL) AS unknown
+    FROM zeek.conn
+    WHERE "@timestamp" >= CAST(:first AS timestamptz) AND "@timestamp" < CAST(:after AS timestamptz)
+    GROUP BY 1, 2, 3
+),
+
+all_rows AS (
+    SELECT
+        sum(total) AS total,
+        sum(talked) AS talked,
+        sum(unknown) AS unknown
+    FROM profile
+),
+
+counted AS (
+    SELECT
+        columns.key AS name,
+        sum(CAST(columns.value AS bigint)) AS filled
+    FROM profile, jsonb_each_text(to_jsonb(profile)) AS columns
+    WHERE columns.key NOT IN ('hour', 'state', 'protocol', 'total', 'talked', 'unknown')
+    GROUP BY columns.key
+)
+
+SELECT
+    CAST(:day AS date),
+    'rows.' || to_char(hours.hour, 'HH24'),
+    coalesce((SELECT sum(profile.total) FROM profile WHERE profile.hour = hours.hour), 0),
+    coalesce((SELECT sum(profile.total) FROM profile WHERE profile.hour = hours.hour), 0)
+FROM
+    generate_series(CAST(:day AS timestamp), CAST(:day AS timestamp) + interval '23 hours', interval '1 hour')
+        AS hours (hour)
+WHERE
+    hours.hour + interval '1 hour' <= (
+        SELECT max(greatest(file.window_end, file.max_timestamp)) AT TIME ZONE 'UTC'
+        FROM etl.file
+        WHERE file.rows_loaded > 0
+    )
+    AND hours.hour + interval '1 hour' > (SELECT min(file.min_timestamp) AT TIME ZONE 'UTC' FROM etl.file)
+UNION ALL
+SELECT
+    CAST(:day AS date),
+    'null.' || counted.name,
+    1 - CAST(counted.filled AS double precision) / CAST(all_rows.total AS double precision),
+    all_rows.total
+FROM counted, all_rows
+WHERE all_rows.total > 0
+UNION ALL
+SELECT
+    CAST(:day AS date),
+    'unknown_service',
+    CAST(all_rows.unknown AS double precision) / CAST(all_rows.talked AS double precision),
+    all_rows.talked
+FROM all_rows
+WHERE all_rows.talked > 0
+UNION ALL
+SELECT
+    CAST(:day AS date),
+    'state.' || coalesce(profile.state, 'unset'),
+    CAST(sum(profile.total) AS double precision) / CAST(all_rows.total AS double precision),
+    all_rows.total
+FROM profile, all_rows
+GROUP BY coalesce(profile.state, 'unset'), all_rows.total
+UNION ALL
+SELECT
+    CAST(:day AS date),
+    'protocol.' || profile.protocol,
+    CAST(sum(profile.total) AS double precision) / CAST(all_rows.total AS double precision),
+    all_rows.total
+FROM profile, all_rows
+GROUP BY profile.protocol, all_rows.total;
+
+-- name: forget_measures
+DELETE FROM etl.day_measure WHERE day = :day;
+
+-- name: unmeasured
+-- Days that the day's measures are compared with and that nobody has measured: each has a partition.
+SELECT day.day::date AS day
+FROM generate_series(CAST(:day AS date) - 28, CAST(:day AS date) - 1, interval '1 day') AS day (day)
+WHERE
+    (CAST(:day AS date) - day.day::date <= 14 OR (CAST(:day AS date) - day.day::date) % 7 = 0)
+    AND to_regclass('zeek.conn_' || to_char(day.day, 'YYYYMMDD')) IS NOT NULL
+    AND NOT EXISTS (SELECT FROM etl.day_measure AS measured WHERE measured.day = day.day::date)
+ORDER BY day.day;
+
+-- name: rows_of
+SELECT count(*) FROM zeek.conn
+WHERE "@timestamp" >= CAST(:first AS timestamptz) AND "@timestamp" < CAST(:after AS timestamptz);
+
+-- name: measures_of
+SELECT count(*) FROM etl.day_measure WHERE day = :day;
+
+-- name: forget_results
+DELETE FROM etl.expectation_result WHERE day = :day AND suite = ANY(:suites);
+
+-- name: record
+INSERT INTO etl.expectation_result (run_id, day, etl_file_id, suite, rule, severity, success, rows, failed, sample)
+SELECT
+    :run, :day, result.etl_file_id, result.suite, result.rule, result.severity, result.failed = 0, result.rows,
+    result.failed, result.sample
+FROM
+    unnest(
+        CAST(:files AS bigint []), CAST(:suites AS text []), CAST(:rules AS text []), CAST(:severities AS text []),
+        CAST(:rows AS bigint []), CAST(:failed AS bigint []), CAST(:samples AS jsonb [])
+    ) AS result (etl_file_id, suite, rule, severity, rows, failed, sample);
+
+-- name: touched_days
+-- Days of the table on which files were loaded, replaced or taken away since a moment, newest first; those between
+-- the first and the last row of a file count.
+SELECT DISTINCT day.day::date AS day
+FROM etl.file
+CROSS JOIN
+    LATERAL generate_series(
+        date_trunc('day', file.min_timestamp AT TIME ZONE 'UTC'),
+        date_trunc('day', file.max_timestamp AT TIME ZONE 'UTC'),
+        interval '1 day'
+    ) AS day (day)
+WHERE
+    file.finished_at >= CAST(:since AS timestamptz) AND file.rows_loaded > 0
+    AND to_regclass('zeek.conn_' || to_char(day.day, 'YYYYMMDD')) IS NOT NULL
+ORDER BY 1 DESC
+LIMIT :most;
+
+-- name: conn_relation
+SELECT * FROM etl.conn_relation
+WHERE "@timestamp" >= CAST(:first AS timestamptz) AND "@timestamp" < CAST(:after AS timestamptz);
+
+-- name: drift
+SELECT * FROM etl.drift WHERE day = CAST(:day AS date);
+
+-- name: newest_day
+SELECT CAST(max(max_timestamp) AT TIME ZONE 'UTC' AS date) FROM etl.file WHERE rows_loaded > 0;

@@ -1,0 +1,84 @@
+-- name: holes
+SELECT sensor, window_start, window_end
+FROM etl.completeness
+WHERE
+    state = 'missing'
+    AND (CAST(:since AS timestamptz) IS NULL OR window_end > :since)
+    AND (
+        sensor = ANY(CAST(:own AS text []))
+        OR extract(HOUR FROM window_start AT TIME ZONE 'UTC') <> all(CAST(:quiet AS integer []))
+    )
+    AND (sensor, extract(HOUR FROM window_start AT TIME ZONE 'UTC')::integer) NOT IN (
+        SELECT own.sensor, own.hour
+        FROM unnest(CAST(:own_sensors AS text []), CAST(:own_hours AS integer [])) AS own (sensor, hour)
+    )
+ORDER BY sensor, window_start;
+
+-- name: lagging
+-- Every sensor whose logs are not simply old, with the length of its newest window where that is known.
+SELECT
+    lag.sensor, lag.newest_window_end, lag.behind,
+    (
+        SELECT file.window_end - file.window_start
+        FROM etl.file
+        WHERE file.sensor = lag.sensor AND file.window_end = lag.newest_window_end
+        ORDER BY file.window_start
+        LIMIT 1
+    ) AS length
+FROM etl.lag
+WHERE lag.behind > CAST(:most AS interval) AND lag.behind < CAST(:old AS interval)
+ORDER BY lag.sensor;
+
+-- name: problems
+-- What is wrong now by the ledger: files turned down, rules that found something lately.
+SELECT
+    'file:' || etl_file_id AS problem,
+    'critical' AS severity,
+    path || ' ' || state || ': ' || coalesce(reason, '') AS what
+FROM etl.file
+WHERE state IN ('refused', 'failed') AND finished_at >= CAST(:since AS timestamptz)
+UNION ALL
+SELECT
+    'rule:' || suite || '/' || rule, min(severity),
+    suite || '/' || rule || ' failed for ' || sum(failed) || ' of ' || sum(rows) || ' rows'
+FROM etl.expectation_result
+WHERE etl_file_id IS NULL AND NOT success AND created_at >= CAST(:since AS timestamptz)
+GROUP BY suite, rule
+UNION ALL
+SELECT
+    'quarantine:growth', 'critical',
+    count(*) || ' lines went to quarantine since '
+    || to_char(CAST(:since AS timestamptz) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC'
+FROM etl.quarantine
+WHERE created_at >= CAST(:since AS timestamptz)
+HAVING count(*) > CAST(:growth AS bigint)
+ORDER BY 1;
+
+-- name: one_teller
+-- Two runs that end at once would both tell the same.
+SELECT pg_try_advisory_lock(7106);
+
+-- name: see_problem
+-- A problem that comes back after it had gone is told again.
+INSERT INTO etl.problem (problem, severity, what) VALUES (:problem, :severity, :what)
+ON CONFLICT (problem) DO UPDATE
+    SET
+        what = excluded.what, severity = excluded.severity, last_seen = now(),
+        told_at = CASE WHEN problem.gone_at IS NULL THEN problem.told_at END, gone_at = NULL;
+
+-- name: gone_problems
+UPDATE etl.problem SET gone_at = now() WHERE gone_at IS NULL AND problem <> all(CAST(:problems AS text []));
+
+-- name: untold
+SELECT problem, severity, what, first_seen
+FROM etl.problem
+WHERE
+    gone_at IS NULL AND told_at IS NULL AND severity = 'critical'
+    AND split_part(problem, ':', 1) = ANY(CAST(:kinds AS text []))
+ORDER BY first_seen, problem;
+
+-- name: told
+UPDATE etl.problem SET told_at = now() WHERE problem = ANY(CAST(:problems AS text []));
+
+-- name: standing
+SELECT problem, severity, what, first_seen, told_at FROM etl.problem WHERE gone_at IS NULL ORDER BY severity, problem;

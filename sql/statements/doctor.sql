@@ -1,0 +1,56 @@
+-- name: server
+SELECT
+    current_setting('server_version_num')::integer AS version,
+    current_setting('max_locks_per_transaction')::integer AS max_locks,
+    current_user AS username,
+    (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser,
+    pg_encoding_to_char((SELECT encoding FROM pg_database WHERE datname = current_database())) AS encoding;
+
+-- name: roles
+SELECT
+    wanted.name,
+    roles.rolname IS NOT NULL AS there,
+    coalesce(pg_has_role(current_user, roles.oid, 'MEMBER'), false) AS member
+FROM (VALUES ('conn_owner'), ('conn_loader'), ('conn_reader')) AS wanted (name)
+LEFT JOIN pg_roles AS roles ON roles.rolname = wanted.name;
+
+-- name: partitions
+-- relations: what a question without a time bound locks; slots: what the server can lock in all.
+SELECT
+    count(*) AS leaves,
+    coalesce(sum(1 + indexes.number), 0)::bigint AS relations,
+    current_setting('max_locks_per_transaction')::bigint
+    * (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint) AS slots,
+    current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint AS sessions
+FROM pg_inherits
+CROSS JOIN
+    LATERAL (SELECT count(*) AS number FROM pg_index WHERE pg_index.indrelid = pg_inherits.inhrelid) AS indexes
+WHERE pg_inherits.inhparent = to_regclass('zeek.conn');
+
+-- name: windows
+-- The newest windows of each sensor that brought rows.
+SELECT sensor, etl_file_id, window_start, window_end, max_timestamp
+FROM (
+    SELECT
+        file.*,
+        row_number() OVER (PARTITION BY sensor ORDER BY window_start DESC) AS from_the_last
+    FROM etl.file
+    WHERE
+        state IN ('published', 'incomplete') AND window_end IS NOT NULL AND rows_loaded > 0
+        AND max_timestamp IS NOT NULL
+) AS windows
+WHERE from_the_last <= 12
+ORDER BY sensor, window_start;
+
+-- name: last_end
+SELECT max("@timestamp" + coalesce(event_duration, 0) * interval '1 second') AS ends
+FROM zeek.conn
+WHERE
+    etl_file_id = :id
+    AND "@timestamp" > CAST(:first AS timestamptz) AND "@timestamp" <= CAST(:last AS timestamptz);
+
+-- name: waiting
+-- Files that were found long ago and have no final state.
+SELECT count(*) AS files, min(first_seen) AS since
+FROM etl.file
+WHERE state IN ('found', 'staged') AND first_seen < now() - CAST(:longest AS interval);

@@ -1,0 +1,227 @@
+-- name: register
+-- One row for each (path, size, mtime); those that are there already keep their state.
+INSERT INTO etl.file (path, size, mtime, sensor, window_start, window_end)
+SELECT found.path, found.size, found.mtime, found.sensor, found.window_start, found.window_end
+FROM
+    unnest(
+        CAST(:paths AS text []), CAST(:sizes AS bigint []), CAST(:mtimes AS timestamptz []),
+        CAST(:sensors AS text []), CAST(:starts AS timestamptz []), CAST(:ends AS timestamptz [])
+    ) AS found (path, size, mtime, sensor, window_start, window_end)
+ON CONFLICT ON CONSTRAINT file_identity DO NOTHING;
+
+-- name: look_again
+-- A file that was looked at and not taken has grown since: the same row, with its size and time of now.
+UPDATE etl.file
+SET size = found.size, mtime = found.mtime, first_seen = now()
+FROM
+    unnest(CAST(:paths AS text []), CAST(:sizes AS bigint []), CAST(:mtimes AS timestamptz []))
+        AS found (path, size, mtime)
+WHERE
+    file.etl_file_id = (
+        SELECT max(looked.etl_file_id)
+        FROM etl.file AS looked
+        WHERE
+            looked.path = found.path AND looked.state = 'found' AND looked.batch_id IS NULL
+            AND looked.run_id IS NULL AND looked.before IS NULL
+    )
+    AND NOT EXISTS (
+        SELECT FROM etl.file AS there
+        WHERE there.path = found.path AND there.size = found.size AND there.mtime = found.mtime
+    );
+
+-- name: left_open
+-- What came from stdin in a call that did not end: the path says which bytes they are.
+SELECT mtime FROM etl.file
+WHERE path = :path AND state IN ('found', 'staged')
+ORDER BY etl_file_id
+LIMIT 1;
+
+-- name: place
+-- Sensor and window as the settings say now.
+UPDATE etl.file
+SET sensor = found.sensor, window_start = found.window_start, window_end = found.window_end
+FROM
+    unnest(
+        CAST(:paths AS text []), CAST(:sizes AS bigint []), CAST(:mtimes AS timestamptz []),
+        CAST(:sensors AS text []), CAST(:starts AS timestamptz []), CAST(:ends AS timestamptz [])
+    ) AS found (path, size, mtime, sensor, window_start, window_end)
+WHERE file.path = found.path AND file.size = found.size AND file.mtime = found.mtime;
+
+-- name: lookup
+SELECT
+    file.etl_file_id, file.path, file.size, file.mtime, file.sensor, file.window_start, file.window_end,
+    file.state, file.kind, file.reason, file.batch_id, file.mapping_version, file.rows_read, file.rows_loaded,
+    file.rows_duplicate, file.rows_quarantined, file.run_id, file.digest, file.first_seen
+FROM
+    unnest(CAST(:paths AS text []), CAST(:sizes AS bigint []), CAST(:mtimes AS timestamptz []))
+        AS found (path, size, mtime)
+INNER JOIN etl.file AS file USING (path, size, mtime);
+
+-- name: by_id
+SELECT
+    file.etl_file_id, file.path, file.size, file.mtime, file.sensor, file.window_start, file.window_end,
+    file.state, file.kind, file.reason, file.batch_id, file.mapping_version, file.rows_read, file.rows_loaded,
+    file.rows_duplicate, file.rows_quarantined, file.run_id
+FROM
+    unnest(CAST(:ids AS bigint [])) WITH ORDINALITY AS wanted (etl_file_id, position)
+INNER JOIN etl.file AS file USING (etl_file_id)
+ORDER BY wanted.position;
+
+-- name: turn_down
+UPDATE etl.file
+SET state = verdict.state, kind = verdict.kind, reason = verdict.reason, finished_at = now(), run_id = :run
+FROM
+    unnest(
+        CAST(:ids AS bigint []), CAST(:states AS text []), CAST(:kinds AS text []), CAST(:reasons AS text [])
+    ) AS verdict (etl_file_id, state, kind, reason)
+WHERE file.etl_file_id = verdict.etl_file_id AND file.state = 'found';
+
+-- name: reopen
+UPDATE etl.file
+SET
+    state = 'found', kind = NULL, reason = NULL, finished_at = NULL, batch_id = NULL,
+    accepted_by = coalesce(CAST(:accepted_by AS text), accepted_by),
+    accepted_at = CASE WHEN CAST(:accepted_by AS text) IS NULL THEN accepted_at ELSE now() END
+WHERE etl_file_id = ANY(:ids) AND state IN ('refused', 'failed', 'skipped');
+
+-- name: accept
+UPDATE etl.file
+SET accepted_by = :accepted_by, accepted_at = now()
+WHERE etl_file_id = ANY(:ids) AND state IN ('found', 'staged');
+
+-- name: new_batch
+SELECT nextval('etl.batch_id_seq');
+
+-- name: claimable
+-- Open files of those given whose old batch nobody works on; the locks last until the claim commits.
+SELECT file.etl_file_id, file.batch_id
+FROM etl.file
+WHERE file.etl_file_id = ANY(:ids) AND file.state IN ('found', 'staged')
+ORDER BY file.etl_file_id
+FOR UPDATE;
+
+-- name: claim
+UPDATE etl.file
+SET
+    batch_id = :batch, batch_position = claimed.position, run_id = :run, state = 'found',
+    rows_staged = NULL, rows_rejected = NULL, rows_failed = NULL
+FROM unnest(CAST(:ids AS bigint [])) WITH ORDINALITY AS claimed (etl_file_id, position)
+WHERE file.etl_file_id = claimed.etl_file_id;
+
+-- name: held_by_live_run
+-- Files that another DAG run has claimed and may still be working on.
+SELECT file.etl_file_id
+FROM etl.file
+INNER JOIN etl.run USING (run_id)
+WHERE
+    file.etl_file_id = ANY(:ids) AND file.batch_id IS NOT NULL AND file.state IN ('found', 'staged')
+    AND run.kind = 'dag' AND run.ended_at IS NULL AND run.run_id <> :run
+    AND run.started_at > now() - CAST(:claim_for AS interval);
+
+-- name: batch_files
+SELECT
+    etl_file_id, path, size, mtime, state, kind, reason, digest, incomplete, accepted_by IS NOT NULL AS accepted,
+    first_seen, rows_read, rows_staged, rows_rejected, rows_failed, run_id, before ->> 'state' AS before, replaces
+FROM etl.file
+WHERE batch_id = :batch AND state IN ('found', 'staged')
+ORDER BY batch_position;
+
+-- name: staged
+UPDATE etl.file
+SET
+    state = 'staged', kind = :kind, reason = :reason, digest = :digest, compression = :compression,
+    bytes_read = :bytes_read, incomplete = :incomplete, extra_columns = CAST(:extra_columns AS jsonb),
+    rows_read = :rows_read, rows_failed = NULL, mapping_version = :mapping_version
+WHERE etl_file_id = :id;
+
+-- name: staged_counts
+UPDATE etl.file SET rows_staged = :staged, rows_rejected = :rejected WHERE etl_file_id = :id;
+
+-- name: validated
+UPDATE etl.file SET rows_failed = :rows_failed WHERE etl_file_id = :id;
+
+-- name: judge_again
+UPDATE etl.file SET rows_failed = NULL WHERE batch_id = :batch AND state = 'staged';
+
+-- name: finish
+UPDATE etl.file
+SET
+    state = :state, kind = :kind, reason = :reason, known_file_id = :known_file_id,
+    rows_loaded = :rows_loaded, rows_duplicate = :rows_duplicate, rows_quarantined = :rows_quarantined,
+    min_timestamp = :min_timestamp, max_timestamp = :max_timestamp, before = NULL, replaces = false,
+    finished_at = clock_timestamp()
+WHERE etl_file_id = :id;
+
+-- name: supersede
+-- Older states of the same path keep rows and counts; their open quarantine lines are closed.
+UPDATE etl.file AS older
+SET state = 'superseded', reason = 'a newer version of this path was loaded as file ' || newer.etl_file_id
+FROM etl.file AS newer
+WHERE
+    newer.etl_file_id = ANY(:ids) AND older.path = newer.path AND older.etl_file_id <> newer.etl_file_id
+    AND older.state IN ('published', 'incomplete') AND older.first_seen <= newer.first_seen;
+
+-- name: close_superseded
+UPDATE etl.quarantine
+SET
+    state = 'closed', resolved_at = now(), resolved_by = current_user,
+    resolution = 'the file was superseded'
+FROM etl.file
+WHERE
+    quarantine.etl_file_id = file.etl_file_id AND quarantine.state = 'open' AND file.state = 'superseded'
+    AND file.path = ANY(:paths);
+
+-- name: note_columns
+INSERT INTO etl.unknown_column (name, type, etl_file_id)
+SELECT columns.key, columns.value, file.etl_file_id
+FROM etl.file, jsonb_each_text(file.extra_columns) AS columns
+WHERE file.etl_file_id = ANY(:ids)
+ORDER BY columns.key, file.etl_file_id
+ON CONFLICT (name) DO NOTHING;
+
+-- name: begin_run
+INSERT INTO etl.run (run_id, kind, arguments) VALUES (:run, :kind, CAST(:arguments AS jsonb))
+ON CONFLICT (run_id) DO UPDATE SET ended_at = NULL;
+
+-- name: end_earlier
+-- Airflow has one run of a DAG at a time: one that was stopped by hand ended without a word, and keeps no files.
+UPDATE etl.run SET ended_at = now()
+WHERE kind = 'dag' AND ended_at IS NULL AND run_id <> :run AND arguments ->> 'dag' = CAST(:dag AS text);
+
+-- name: end_run
+UPDATE etl.run SET ended_at = now() WHERE run_id = :run;
+
+-- name: run_problems
+SELECT path, state, kind, reason FROM etl.file
+WHERE run_id = :run AND state IN ('refused', 'failed')
+ORDER BY etl_file_id;
+
+-- name: batch_totals
+SELECT
+    count(*) AS files,
+    coalesce(sum(rows_read), 0)::bigint AS rows_read,
+    coalesce(sum(rows_loaded), 0)::bigint AS rows_loaded,
+    coalesce(sum(rows_duplicate), 0)::bigint AS rows_duplicate,
+    coalesce(sum(rows_quarantined), 0)::bigint AS rows_quarantined,
+    count(*) FILTER (WHERE state IN ('refused', 'failed')) AS refused,
+    min(min_timestamp) AS min_timestamp,
+    max(max_timestamp) AS max_timestamp
+FROM etl.file
+WHERE batch_id = :batch;
+
+-- name: staging_tables
+SELECT DISTINCT substring(relname FROM '^stage_(\d+)')::bigint AS batch
+FROM pg_class
+WHERE relnamespace = 'etl'::regnamespace AND relkind = 'r' AND relname ~ '^stage_\d+';
+
+-- name: orphans
+-- Staging of batches that no live run will come back to.
+SELECT staging.batch
+FROM unnest(CAST(:batches AS bigint [])) AS staging (batch)
+WHERE NOT EXISTS (
+    SELECT FROM etl.file
+    INNER JOIN etl.run USING (run_id)
+    WHERE
+        file.batch_id = staging.batch AND file.state IN ('found', 'staged') AND run.kind = 'dag'
+        AND run.ended_at IS NULL AND run.started_at > now() - CAST(:claim_for AS interval)
+);

@@ -1,0 +1,53 @@
+-- name: files
+SELECT state, count(*) AS files FROM etl.file GROUP BY state;
+
+-- name: rows
+SELECT
+    coalesce(sum(rows_read), 0)::bigint AS rows_read,
+    coalesce(sum(rows_loaded), 0)::bigint AS rows_loaded,
+    coalesce(sum(rows_duplicate), 0)::bigint AS rows_duplicate,
+    coalesce(sum(rows_quarantined), 0)::bigint AS rows_quarantined,
+    coalesce(sum(bytes_read), 0)::bigint AS bytes_read,
+    coalesce(sum(size) FILTER (WHERE rows_read IS NOT NULL), 0)::bigint AS bytes_packed
+FROM etl.file;
+
+-- name: waiting
+SELECT count(*) AS files, coalesce(sum(size), 0)::bigint AS bytes
+FROM etl.file
+WHERE state IN ('found', 'staged');
+
+-- name: rejects
+SELECT rule, state, count(*) AS lines FROM etl.quarantine GROUP BY rule, state;
+
+-- name: lag
+SELECT
+    sensor, extract(EPOCH FROM behind)::double precision AS behind,
+    extract(EPOCH FROM newest_row)::double precision AS newest_row
+FROM etl.lag
+ORDER BY sensor;
+
+-- name: last_run
+-- The newest run that has ended and loaded something: how much, and how fast.
+SELECT
+    run.kind, count(*) AS files,
+    coalesce(sum(file.rows_loaded), 0)::bigint AS rows_loaded,
+    coalesce(sum(file.bytes_read), 0)::bigint AS bytes_read,
+    extract(EPOCH FROM run.ended_at - run.started_at)::double precision AS seconds,
+    extract(EPOCH FROM run.ended_at)::double precision AS ended_at
+FROM etl.run
+INNER JOIN etl.file USING (run_id)
+WHERE run.ended_at IS NOT NULL AND file.rows_read IS NOT NULL
+GROUP BY run.run_id
+ORDER BY run.ended_at DESC
+LIMIT 1;
+
+-- name: sizes
+SELECT
+    pg_total_relation_size('etl.quarantine') AS quarantine,
+    coalesce(sum(pg_total_relation_size(pg_inherits.inhrelid)), 0)::bigint AS conn,
+    count(pg_inherits.inhrelid) AS days
+FROM pg_inherits
+WHERE pg_inherits.inhparent = 'zeek.conn'::regclass;
+
+-- name: problems
+SELECT severity, count(*) AS problems FROM etl.problem WHERE gone_at IS NULL GROUP BY severity;

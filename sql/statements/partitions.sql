@@ -1,0 +1,142 @@
+-- name: listed
+-- Every day that has a partition, or had one; rows are the planner's estimate.
+SELECT
+    coalesce(leaf.day, retired.day) AS day,
+    CASE
+        WHEN retired.dropped_at IS NOT NULL THEN 'dropped'
+        WHEN retired.day IS NOT NULL THEN 'being dropped'
+        WHEN sealed.day IS NOT NULL THEN 'sealed'
+        ELSE 'open'
+    END AS state,
+    coalesce(retired.rows_dropped, leaf.rows) AS rows,
+    coalesce(leaf.bytes, 0) AS bytes,
+    sealed.sealed_at,
+    retired.dropped_at,
+    coalesce(retired.reason, '') AS reason
+FROM (
+    SELECT
+        to_date(substring(relation.relname FROM 6), 'YYYYMMDD') AS day,
+        CAST(greatest(relation.reltuples, 0) AS bigint) AS rows,
+        pg_total_relation_size(relation.oid) AS bytes
+    FROM pg_inherits
+    INNER JOIN pg_class AS relation ON pg_inherits.inhrelid = relation.oid
+    WHERE pg_inherits.inhparent = CAST('zeek.conn' AS regclass)
+) AS leaf
+FULL JOIN etl.retired_day AS retired ON leaf.day = retired.day
+LEFT JOIN etl.sealed_day AS sealed ON leaf.day = sealed.day
+ORDER BY day;
+
+-- name: closed
+-- Days that ended a while ago, are not sealed, and that no file which is still to be loaded may bring rows to.
+SELECT leaf.day
+FROM (
+    SELECT to_date(substring(relation.relname FROM 6), 'YYYYMMDD') AS day
+    FROM pg_inherits
+    INNER JOIN pg_class AS relation ON pg_inherits.inhrelid = relation.oid
+    WHERE pg_inherits.inhparent = CAST('zeek.conn' AS regclass)
+) AS leaf
+WHERE
+    CAST(leaf.day + 1 AS timestamp) AT TIME ZONE 'UTC' + CAST(:after AS interval) <= now()
+    AND NOT EXISTS (SELECT FROM etl.sealed_day AS sealed WHERE sealed.day = leaf.day)
+    AND NOT EXISTS (SELECT FROM etl.retired_day AS retired WHERE retired.day = leaf.day)
+    AND NOT EXISTS (
+        SELECT FROM etl.file
+        WHERE
+            file.state IN ('found', 'staged')
+            AND file.window_start < CAST(leaf.day + 1 AS timestamp) AT TIME ZONE 'UTC'
+            AND coalesce(file.window_end, file.window_start) >= CAST(leaf.day AS timestamp) AT TIME ZONE 'UTC'
+    )
+ORDER BY leaf.day;
+
+-- name: broken_indexes
+-- What an interrupted CREATE INDEX CONCURRENTLY left on a day.
+SELECT index_.relname AS name
+FROM pg_index
+INNER JOIN pg_class AS index_ ON pg_index.indexrelid = index_.oid
+WHERE pg_index.indrelid = to_regclass('zeek.' || :leaf) AND NOT pg_index.indisvalid;
+
+-- name: drop_index
+DROP INDEX CONCURRENTLY IF EXISTS zeek.leaf;
+
+-- name: index_src
+CREATE INDEX CONCURRENTLY IF NOT EXISTS leaf_src ON zeek.leaf (src_ip_addr, "@timestamp");
+
+-- name: index_dst
+CREATE INDEX CONCURRENTLY IF NOT EXISTS leaf_dst ON zeek.leaf (dst_ip_addr, "@timestamp");
+
+-- name: index_uid
+CREATE INDEX CONCURRENTLY IF NOT EXISTS leaf_uid ON zeek.leaf (event_uid);
+
+-- name: vacuum
+VACUUM (FREEZE, ANALYZE) zeek.leaf;
+
+-- name: sealed
+INSERT INTO etl.sealed_day (day) VALUES (:day)
+ON CONFLICT (day) DO UPDATE SET sealed_at = now(), top_stale = true;
+
+-- name: standing
+-- How far a day is on its way out.
+SELECT
+    leaf.oid IS NOT NULL AS there,
+    pg_inherits.inhrelid IS NOT NULL AS attached,
+    coalesce(pg_inherits.inhdetachpending, false) AS pending,
+    retired.day IS NOT NULL AS retired,
+    retired.dropped_at IS NOT NULL AS dropped
+FROM (SELECT CAST(to_regclass('zeek.' || :leaf) AS oid) AS oid) AS leaf
+LEFT JOIN pg_inherits
+    ON leaf.oid = pg_inherits.inhrelid AND pg_inherits.inhparent = CAST('zeek.conn' AS regclass)
+LEFT JOIN etl.retired_day AS retired ON retired.day = :day;
+
+-- name: unfinished
+-- Days whose way out was interrupted.
+SELECT day FROM etl.retired_day WHERE dropped_at IS NULL ORDER BY day;
+
+-- name: retire
+-- Under the day's lock: whoever publishes into it has committed, and whoever comes later sees this.
+INSERT INTO etl.retired_day (day, reason) VALUES (:day, :reason) ON CONFLICT (day) DO NOTHING;
+
+-- name: detach
+ALTER TABLE zeek.conn DETACH PARTITION zeek.leaf CONCURRENTLY; -- noqa: PRS
+
+-- name: finalize
+ALTER TABLE zeek.conn DETACH PARTITION zeek.leaf FINALIZE;
+
+-- name: remember
+INSERT INTO etl.retired_file (etl_file_id, day, rows)
+SELECT etl_file_id, :day, count(*)
+FROM zeek.leaf
+GROUP BY etl_file_id;
+
+-- name: dropped
+UPDATE etl.retired_day
+SET
+    dropped_at = clock_timestamp(),
+    bytes_dropped = pg_total_relation_size(to_regclass('zeek.' || :leaf)),
+    rows_dropped = (SELECT coalesce(sum(rows), 0) FROM etl.retired_file WHERE day = :day)
+WHERE day = :day;
+
+-- name: drop
+DROP TABLE zeek.leaf;
+
+-- name: forget_sealed
+DELETE FROM etl.sealed_day WHERE day = :day;
+
+-- name: prune_results
+DELETE FROM etl.expectation_result WHERE created_at < now() - CAST(:keep AS interval);
+
+-- name: prune_quarantine
+-- Lines that are settled; the ledger keeps their number, so that its equation can still be checked.
+WITH gone AS (
+    DELETE FROM etl.quarantine
+    WHERE state <> 'open' AND resolved_at < now() - CAST(:keep AS interval)
+    RETURNING etl_file_id, state
+)
+
+UPDATE etl.file SET rows_pruned = file.rows_pruned + counts.lines
+FROM (
+    SELECT etl_file_id, count(*) FILTER (WHERE state <> 'replayed') AS lines, count(*) AS deleted
+    FROM gone
+    GROUP BY etl_file_id
+) AS counts
+WHERE file.etl_file_id = counts.etl_file_id
+RETURNING counts.deleted;

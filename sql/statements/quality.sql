@@ -1,0 +1,77 @@
+-- name: rejects_by_rule
+SELECT etl_file_id, rule, count(*) AS failed
+FROM pg_temp.staged_reject
+GROUP BY etl_file_id, rule;
+
+-- name: clear_bad
+DELETE FROM pg_temp.staged_bad;
+
+-- name: out_of_range
+-- Needs the ledger, so it is no rule of a suite: a row may not be later than its file was first seen, plus a margin.
+INSERT INTO pg_temp.staged_bad (etl_file_id, etl_line, suite, rule)
+SELECT staged.etl_file_id, staged.etl_line, 'ledger', 'time_out_of_range'
+FROM pg_temp.staged
+INNER JOIN etl.file USING (etl_file_id)
+WHERE
+    staged."@timestamp" < CAST(:earliest AS timestamptz)
+    OR staged."@timestamp" > file.first_seen + CAST(:margin AS interval);
+
+-- name: expired
+-- Rows of days that retention has dropped or is dropping; the first two conditions make it free where there is none.
+INSERT INTO pg_temp.staged_bad (etl_file_id, etl_line, suite, rule)
+SELECT staged.etl_file_id, staged.etl_line, 'ledger', 'expired'
+FROM pg_temp.staged
+WHERE
+    EXISTS (SELECT FROM etl.retired_day)
+    AND staged."@timestamp" < (SELECT (max(day) + 1)::timestamp AT TIME ZONE 'UTC' FROM etl.retired_day)
+    AND CAST(staged."@timestamp" AT TIME ZONE 'UTC' AS date) IN (SELECT day FROM etl.retired_day);
+
+-- name: bad_by_rule
+SELECT etl_file_id, suite, rule, count(*) AS failed
+FROM pg_temp.staged_bad
+GROUP BY etl_file_id, suite, rule;
+
+-- name: forget_results
+DELETE FROM etl.expectation_result WHERE batch_id = :batch;
+
+-- name: record
+INSERT INTO etl.expectation_result (run_id, batch_id, etl_file_id, suite, rule, severity, success, rows, failed, sample)
+SELECT
+    :run, :batch, result.etl_file_id, result.suite, result.rule, result.severity, result.failed = 0, result.rows,
+    result.failed, result.sample
+FROM
+    unnest(
+        CAST(:files AS bigint []), CAST(:suites AS text []), CAST(:rules AS text []), CAST(:severities AS text []),
+        CAST(:rows AS bigint []), CAST(:failed AS bigint []), CAST(:samples AS jsonb [])
+    ) AS result (etl_file_id, suite, rule, severity, rows, failed, sample);
+
+-- name: bad_examples
+SELECT rule, etl_file_id, etl_line
+FROM (
+    SELECT rule, etl_file_id, etl_line, row_number() OVER (PARTITION BY rule, etl_file_id ORDER BY etl_line) AS position
+    FROM pg_temp.staged_bad
+) AS bad
+WHERE position <= :most
+ORDER BY rule, etl_file_id, etl_line;
+
+-- name: values
+-- What these lines have in the column that their rule is about.
+SELECT
+    chosen.rule, chosen.etl_file_id, chosen.etl_line,
+    to_jsonb(staged) -> chosen.column_name AS value
+FROM
+    unnest(
+        CAST(:rules AS text []), CAST(:files AS bigint []), CAST(:lines AS bigint []), CAST(:columns AS text [])
+    ) AS chosen (rule, etl_file_id, etl_line, column_name)
+INNER JOIN pg_temp.staged USING (etl_file_id, etl_line)
+ORDER BY chosen.rule, chosen.etl_file_id, chosen.etl_line;
+
+-- name: reject_examples
+SELECT rule, etl_file_id, etl_line, reason, encode(substring(raw FROM 1 FOR 300), 'escape') AS raw
+FROM (
+    SELECT *, row_number() OVER (PARTITION BY rule, etl_file_id ORDER BY etl_line) AS position
+    FROM pg_temp.staged_reject
+) AS rejected
+WHERE position <= :most
+ORDER BY rule, etl_file_id, etl_line
+LIMIT :in_all;

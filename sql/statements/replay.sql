@@ -1,0 +1,155 @@
+-- name: choose
+-- Open lines in quarantine by what a person can say of them, and what speaks against replaying each.
+SELECT
+    quarantine.quarantine_id,
+    CASE
+        WHEN file.state NOT IN ('published', 'incomplete') THEN 'its file is ' || file.state
+        WHEN quarantine.raw IS NULL THEN 'its bytes are gone'
+        WHEN quarantine.raw_cut THEN 'its bytes were cut'
+        WHEN quarantine.reason = 'unterminated' THEN 'its end is missing'
+    END AS obstacle
+FROM etl.quarantine
+INNER JOIN etl.file USING (etl_file_id)
+WHERE
+    quarantine.state = 'open'
+    AND (CAST(:ids AS bigint []) IS NULL OR quarantine.quarantine_id = ANY(CAST(:ids AS bigint [])))
+    AND (CAST(:path AS text) IS NULL OR file.path = :path)
+    AND (CAST(:rule AS text) IS NULL OR quarantine.rule = :rule)
+    AND (CAST(:reason AS text) IS NULL OR quarantine.reason = :reason)
+    AND (CAST(:since AS timestamptz) IS NULL OR quarantine.created_at >= :since)
+    AND (CAST(:until AS timestamptz) IS NULL OR quarantine.created_at < :until)
+ORDER BY quarantine.etl_file_id, quarantine.etl_line;
+
+-- name: lines
+SELECT
+    quarantine.quarantine_id, quarantine.etl_file_id, quarantine.etl_line, quarantine.raw, quarantine.format,
+    quarantine.rule, quarantine.reason, quarantine.field, quarantine.raw_cut, quarantine.created_at, file.path
+FROM etl.quarantine
+INNER JOIN etl.file USING (etl_file_id)
+WHERE quarantine.quarantine_id = ANY(:ids)
+ORDER BY quarantine.etl_file_id, quarantine.etl_line;
+
+-- name: stage_reject
+INSERT INTO pg_temp.staged_reject (etl_file_id, etl_line, raw, raw_cut, format, field, reason, rule)
+SELECT
+    quarantine.etl_file_id, quarantine.etl_line, quarantine.raw, quarantine.raw_cut, quarantine.format, again.field,
+    again.reason, again.rule
+FROM
+    unnest(
+        CAST(:lines AS bigint []), CAST(:fields AS text []), CAST(:reasons AS text []), CAST(:rules AS text [])
+    ) AS again (etl_line, field, reason, rule)
+INNER JOIN etl.quarantine ON quarantine.etl_file_id = :file AND quarantine.etl_line = again.etl_line;
+
+-- name: digests
+SELECT DISTINCT digest FROM etl.file WHERE etl_file_id = ANY(:ids) AND digest IS NOT NULL;
+
+-- name: lock_lines
+-- The lines that are still open, in files that still have rows: held until the end.
+CREATE TEMPORARY TABLE replaying ON COMMIT DROP AS
+SELECT quarantine.quarantine_id, quarantine.etl_file_id, quarantine.etl_line, quarantine.reason
+FROM etl.quarantine
+INNER JOIN etl.file USING (etl_file_id)
+WHERE
+    quarantine.quarantine_id = ANY(:ids) AND quarantine.state = 'open' AND file.state IN ('published', 'incomplete')
+ORDER BY quarantine.quarantine_id
+FOR UPDATE OF quarantine;
+
+-- name: leave_out
+-- Lines that another session took meanwhile.
+WITH gone AS (
+    DELETE FROM pg_temp.staged
+    WHERE
+        NOT EXISTS (
+            SELECT FROM pg_temp.replaying
+            WHERE replaying.etl_file_id = staged.etl_file_id AND replaying.etl_line = staged.etl_line
+        )
+)
+
+DELETE FROM pg_temp.staged_reject
+WHERE
+    NOT EXISTS (
+        SELECT FROM pg_temp.replaying
+        WHERE replaying.etl_file_id = staged_reject.etl_file_id AND replaying.etl_line = staged_reject.etl_line
+    );
+
+-- name: still_bad
+-- Lines that fail again: open as before, with what the present mapping and rules say of them.
+UPDATE etl.quarantine
+SET field = failing.field, reason = failing.reason, rule = failing.rule, mapped = failing.mapped, existing = NULL
+FROM (
+    SELECT etl_file_id, etl_line, field, reason, rule, NULL AS mapped FROM pg_temp.staged_reject
+    UNION ALL
+    SELECT bad.etl_file_id, bad.etl_line, NULL, bad.reason, bad.rule, to_jsonb(staged)
+    FROM (
+        SELECT etl_file_id, etl_line, string_agg(DISTINCT rule, ', ') AS reason, min(rule) AS rule
+        FROM pg_temp.staged_bad
+        GROUP BY etl_file_id, etl_line
+    ) AS bad
+    INNER JOIN pg_temp.staged USING (etl_file_id, etl_line)
+) AS failing
+WHERE quarantine.etl_file_id = failing.etl_file_id AND quarantine.etl_line = failing.etl_line;
+
+-- name: replayed
+-- Lines whose row is in zeek.conn now, or was there already.
+UPDATE etl.quarantine
+SET state = 'replayed', resolved_at = now(), resolved_by = :actor, resolution = :why
+FROM pg_temp.good
+LEFT JOIN pg_temp.leftover USING (etl_file_id, etl_line)
+WHERE
+    quarantine.etl_file_id = good.etl_file_id AND quarantine.etl_line = good.etl_line
+    AND coalesce(leftover.same, true);
+
+-- name: note
+-- Who, when, why, and what came of each line.
+INSERT INTO etl.quarantine_action (
+    quarantine_id, etl_file_id, etl_line, action, outcome, reason, actor, why, run_id
+)
+SELECT
+    replaying.quarantine_id, replaying.etl_file_id, replaying.etl_line, 'replay',
+    CASE
+        WHEN quarantine.state = 'open' THEN 'still_bad'
+        WHEN leftover.same THEN 'duplicate'
+        ELSE 'published'
+    END,
+    replaying.reason, :actor, :why, :run
+FROM pg_temp.replaying
+INNER JOIN etl.quarantine USING (quarantine_id)
+LEFT JOIN pg_temp.leftover
+    ON replaying.etl_file_id = leftover.etl_file_id AND replaying.etl_line = leftover.etl_line;
+
+-- name: outcomes
+SELECT replaying.etl_file_id, action.outcome, count(*) AS lines
+FROM pg_temp.replaying
+INNER JOIN etl.quarantine_action AS action ON replaying.quarantine_id = action.quarantine_id AND action.run_id = :run
+GROUP BY replaying.etl_file_id, action.outcome;
+
+-- name: move
+-- Rows move between terms of the file's equation.
+UPDATE etl.file
+SET
+    rows_loaded = rows_loaded + :published,
+    rows_duplicate = rows_duplicate + :duplicate,
+    rows_quarantined = rows_quarantined - :published - :duplicate,
+    min_timestamp = least(min_timestamp, CAST(:first AS timestamptz)),
+    max_timestamp = greatest(max_timestamp, CAST(:last AS timestamptz))
+WHERE etl_file_id = :id;
+
+-- name: discard
+WITH discarded AS (
+    UPDATE etl.quarantine
+    SET state = 'discarded', resolved_at = now(), resolved_by = :actor, resolution = :why
+    WHERE quarantine_id = ANY(:ids) AND state = 'open'
+    RETURNING quarantine_id, etl_file_id, etl_line, reason
+)
+
+INSERT INTO etl.quarantine_action (
+    quarantine_id, etl_file_id, etl_line, action, outcome, reason, actor, why, run_id
+)
+SELECT quarantine_id, etl_file_id, etl_line, 'discard', 'discarded', reason, :actor, :why, :run
+FROM discarded;
+
+-- name: actions
+SELECT action, outcome, actor, why, acted_at, reason
+FROM etl.quarantine_action
+WHERE quarantine_id = :id
+ORDER BY quarantine_action_id;

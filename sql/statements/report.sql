@@ -1,0 +1,237 @@
+-- name: span
+-- All that there is, in whole days: what a report is about when nobody says.
+SELECT
+    date_trunc('day', min(min_timestamp), 'UTC') AS since,
+    date_trunc('day', max(max_timestamp), 'UTC') + interval '1 day' AS until
+FROM etl.file
+WHERE rows_loaded > 0;
+
+-- name: profile
+-- One scan of the rows of the span; all charts of rows come from its groups.
+WITH profile AS MATERIALIZED (
+    SELECT
+        date_trunc(:bucket, "@timestamp" AT TIME ZONE 'UTC') AS at,
+        network_connection_state AS state,
+        network_protocol AS protocol,
+        network_application AS service,
+        count(*) AS total,
+        sum(src_bytes) AS bytes_out,
+        sum(dst_bytes) AS bytes_in,
+        count(network_outer_vlan_id) AS network_outer_vlan_id,
+        count(network_inner_vlan_id) AS network_inner_vlan_id,
+        count(zeek_connection_tunnel_parents) AS zeek_connection_tunnel_parents,
+        count(src_bytes) AS src_bytes,
+        count(src_ip_bytes) AS src_ip_bytes,
+        count(src_mac) AS src_mac,
+        count(src_packets) AS src_packets,
+        count(zeek_connection_local_src) AS zeek_connection_local_src,
+        count(zeek_connection_local_dst) AS zeek_connection_local_dst,
+        count(event_duration) AS event_duration,
+        count(network_connection_history) AS network_connection_history,
+        count(network_connection_state) AS network_connection_state,
+        count(network_missed_bytes) AS network_missed_bytes,
+        count(network_application) AS network_application,
+        count(dst_bytes) AS dst_bytes,
+        count(dst_ip_bytes) AS dst_ip_bytes,
+        count(dst_mac) AS dst_mac,
+        count(dst_packets) AS dst_packets,
+        count(extra) AS extra
+    FROM zeek.conn
+    WHERE "@timestamp" >= CAST(:since AS timestamptz) AND "@timestamp" < CAST(:until AS timestamptz)
+    GROUP BY 1, 2, 3, 4
+),
+
+by_service AS (
+    SELECT
+        service,
+        sum(total) AS total,
+        row_number() OVER (ORDER BY sum(total) DESC, service) AS place
+    FROM profile
+    GROUP BY service
+)
+
+SELECT
+    'volume' AS kind,
+    to_char(at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS name,
+    CAST(sum(total) AS bigint) AS total,
+    coalesce(sum(bytes_out), 0) + coalesce(sum(bytes_in), 0) AS bytes
+FROM profile
+GROUP BY at
+UNION ALL
+SELECT 'state', coalesce(state, '(unset)'), CAST(sum(total) AS bigint), NULL
+FROM profile
+GROUP BY state
+UNION ALL
+SELECT 'protocol', protocol, CAST(sum(total) AS bigint), NULL
+FROM profile
+GROUP BY protocol
+UNION ALL
+SELECT
+    'service',
+    CASE
+        WHEN place > :services THEN '(all others)' WHEN service = '' THEN '(empty)' ELSE coalesce(service, '(unset)')
+    END,
+    CAST(sum(total) AS bigint), NULL
+FROM by_service
+GROUP BY 2
+UNION ALL
+SELECT 'filled', columns.key, CAST(sum(CAST(columns.value AS bigint)) AS bigint), NULL
+FROM profile, jsonb_each_text(to_jsonb(profile)) AS columns
+WHERE columns.key NOT IN ('at', 'state', 'protocol', 'service', 'total', 'bytes_out', 'bytes_in')
+GROUP BY columns.key;
+
+-- name: files
+-- Files with rows, or else a window, in the span.
+SELECT
+    state, count(*) AS files, coalesce(sum(rows_read), 0)::bigint AS rows_read,
+    coalesce(sum(rows_loaded), 0)::bigint AS rows_loaded, coalesce(sum(rows_duplicate), 0)::bigint AS rows_duplicate,
+    coalesce(sum(rows_quarantined), 0)::bigint AS rows_quarantined, coalesce(sum(size), 0)::bigint AS bytes
+FROM etl.file
+WHERE
+    coalesce(min_timestamp, window_start, mtime) < CAST(:until AS timestamptz)
+    AND coalesce(max_timestamp, window_end, window_start, mtime) >= CAST(:since AS timestamptz)
+GROUP BY state
+ORDER BY state;
+
+-- name: rules
+-- Verdicts on these files' batches, and on these days.
+SELECT
+    result.suite, result.rule, (array_agg(result.severity ORDER BY result.expectation_result_id DESC))[1] AS severity,
+    count(*) AS verdicts, count(*) FILTER (WHERE result.success) AS passed,
+    sum(result.rows)::bigint AS rows, sum(result.failed)::bigint AS failed,
+    (array_agg(result.sample ORDER BY result.expectation_result_id DESC) FILTER (WHERE result.sample IS NOT NULL))[1]
+        AS sample
+FROM etl.expectation_result AS result
+WHERE
+    result.etl_file_id IS NULL
+    AND (
+        result.batch_id IN (
+            SELECT file.batch_id
+            FROM etl.file
+            WHERE
+                coalesce(file.min_timestamp, file.window_start, file.mtime) < CAST(:until AS timestamptz)
+                AND coalesce(file.max_timestamp, file.window_end, file.window_start, file.mtime)
+                >= CAST(:since AS timestamptz)
+        )
+        OR result.day BETWEEN
+        CAST(CAST(:since AS timestamptz) AT TIME ZONE 'UTC' AS date)
+        AND CAST((CAST(:until AS timestamptz) - interval '1 microsecond') AT TIME ZONE 'UTC' AS date)
+    )
+GROUP BY result.suite, result.rule
+ORDER BY result.suite, min(result.expectation_result_id);
+
+-- name: trend
+-- The last two weeks of the rules that found something in them.
+SELECT day::text AS day, suite, rule, severity, rows, failed, share
+FROM etl.rule_trend
+WHERE
+    rule IN (SELECT rule FROM etl.rule_trend AS seen WHERE seen.failed > 0 AND seen.day > current_date - 14)
+    AND (suite IN (SELECT DISTINCT suite FROM etl.expectation_result WHERE day IS NOT NULL) OR day > current_date - 14)
+ORDER BY suite, rule, day;
+
+-- name: quarantine
+SELECT
+    quarantine.rule, quarantine.reason, quarantine.field, quarantine.state, count(*) AS lines,
+    count(DISTINCT quarantine.etl_file_id) AS files, min(quarantine.quarantine_id) AS quarantine_id
+FROM etl.quarantine
+INNER JOIN etl.file USING (etl_file_id)
+WHERE
+    coalesce(file.min_timestamp, file.window_start, file.mtime) < CAST(:until AS timestamptz)
+    AND coalesce(file.max_timestamp, file.window_end, file.window_start, file.mtime) >= CAST(:since AS timestamptz)
+GROUP BY quarantine.rule, quarantine.reason, quarantine.field, quarantine.state
+ORDER BY count(*) DESC, quarantine.rule, quarantine.reason
+LIMIT :most;
+
+-- name: examples
+SELECT
+    quarantine.quarantine_id, file.path, quarantine.etl_line, substring(quarantine.raw FROM 1 FOR 400) AS raw
+FROM etl.quarantine
+INNER JOIN etl.file USING (etl_file_id)
+WHERE quarantine.quarantine_id = ANY(:ids);
+
+-- name: problems
+SELECT path, state, kind, reason, rows_read, open_lines, rules, accepted_by
+FROM etl.file_problem
+INNER JOIN etl.file USING (etl_file_id, path, state, kind, reason, rows_read, accepted_by)
+WHERE
+    coalesce(file.min_timestamp, file.window_start, file.mtime) < CAST(:until AS timestamptz)
+    AND coalesce(file.max_timestamp, file.window_end, file.window_start, file.mtime) >= CAST(:since AS timestamptz)
+ORDER BY CASE state WHEN 'refused' THEN 0 WHEN 'failed' THEN 1 WHEN 'incomplete' THEN 2 ELSE 3 END, open_lines DESC
+LIMIT :most;
+
+-- name: completeness
+SELECT
+    sensor, to_char(window_start AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day,
+    extract(HOUR FROM window_start AT TIME ZONE 'UTC')::integer AS hour, state, rows_loaded, window_start
+FROM etl.completeness
+WHERE window_start < CAST(:until AS timestamptz) AND window_end > CAST(:since AS timestamptz)
+ORDER BY sensor, window_start
+LIMIT :most;
+
+-- name: lag
+SELECT sensor, newest_window_end, newest_row, loaded_at FROM etl.lag ORDER BY sensor;
+
+-- name: columns
+SELECT unknown_column.name, unknown_column.type, file.path, unknown_column.first_seen
+FROM etl.unknown_column
+INNER JOIN etl.file USING (etl_file_id)
+WHERE
+    coalesce(file.min_timestamp, file.window_start, file.mtime) < CAST(:until AS timestamptz)
+    AND coalesce(file.max_timestamp, file.window_end, file.window_start, file.mtime) >= CAST(:since AS timestamptz)
+ORDER BY unknown_column.first_seen DESC, unknown_column.name
+LIMIT :most;
+
+-- name: slowest
+-- From the moment that a file was there and complete until it was settled.
+SELECT
+    path, state, size, rows_read, first_seen, finished_at,
+    extract(EPOCH FROM finished_at - greatest(first_seen, window_end))::double precision AS seconds
+FROM etl.file
+WHERE
+    finished_at IS NOT NULL AND state IN ('published', 'incomplete', 'superseded')
+    AND coalesce(min_timestamp, window_start, mtime) < CAST(:until AS timestamptz)
+    AND coalesce(max_timestamp, window_end, window_start, mtime) >= CAST(:since AS timestamptz)
+ORDER BY finished_at - greatest(first_seen, window_end) DESC
+LIMIT :most;
+
+-- name: drift
+SELECT day::text AS day, measure, value, usual
+FROM etl.drift
+WHERE
+    usual IS NOT NULL
+    AND day BETWEEN
+    CAST(CAST(:since AS timestamptz) AT TIME ZONE 'UTC' AS date)
+    AND CAST((CAST(:until AS timestamptz) - interval '1 microsecond') AT TIME ZONE 'UTC' AS date)
+    AND (abs(shift) > 0.1 AND measure NOT LIKE 'rows.%' OR hour_ratio NOT BETWEEN 0.25 AND 4)
+ORDER BY day DESC, measure
+LIMIT :most;
+
+-- name: keep
+INSERT INTO etl.report (run_id, since, until, verdict, html, content)
+VALUES (:run, :since, :until, :verdict, :html, CAST(:content AS jsonb))
+RETURNING report_id;
+
+-- name: forget_old
+DELETE FROM etl.report
+WHERE report_id NOT IN (SELECT report_id FROM etl.report ORDER BY report_id DESC LIMIT :keep);
+
+-- name: kept
+SELECT report_id, run_id, since, until, verdict, created_at FROM etl.report ORDER BY report_id DESC LIMIT :most;
+
+-- name: page
+SELECT html FROM etl.report WHERE report_id = :id;
+
+-- name: newest_row
+SELECT max(max_timestamp) FROM etl.file WHERE rows_loaded > 0;
+
+-- name: newest_verdicts
+SELECT suite, rule, severity, success, rows, failed, created_at
+FROM etl.rule_state
+ORDER BY success, severity, suite, rule;
+
+-- name: open_reasons
+SELECT rule, reason, field, lines, files, last_seen
+FROM etl.quarantine_reason
+WHERE state = 'open'
+ORDER BY lines DESC, rule
+LIMIT :most;

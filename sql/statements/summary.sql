@@ -1,0 +1,110 @@
+-- name: added
+-- What a run added to zeek.conn. The days of a file's first and last row have rows; those between perhaps.
+WITH mine AS (
+    SELECT
+        etl_file_id, batch_id, rows_loaded,
+        (min_timestamp AT TIME ZONE 'UTC')::date AS first,
+        (max_timestamp AT TIME ZONE 'UTC')::date AS last
+    FROM etl.file
+    WHERE run_id = :run AND rows_loaded > 0
+),
+
+certain AS (
+    SELECT first AS day FROM mine
+    UNION
+    SELECT last FROM mine
+),
+
+perhaps AS (
+    SELECT DISTINCT day.day::date AS day
+    FROM mine
+    CROSS JOIN LATERAL generate_series(mine.first + 1, mine.last - 1, interval '1 day') AS day (day)
+    WHERE to_regclass('zeek.conn_' || to_char(day.day, 'YYYYMMDD')) IS NOT NULL
+)
+
+SELECT
+    (SELECT coalesce(sum(rows_loaded), 0)::bigint FROM mine) AS rows_loaded,
+    array(SELECT DISTINCT batch_id FROM mine ORDER BY batch_id) AS batches,
+    array(SELECT etl_file_id FROM mine ORDER BY etl_file_id) AS files,
+    array(SELECT day FROM certain ORDER BY day) AS days,
+    array(SELECT day FROM perhaps WHERE day NOT IN (SELECT day FROM certain) ORDER BY day) AS perhaps;
+
+-- name: touched
+SELECT
+    exists(
+        SELECT FROM zeek.conn
+        WHERE
+            "@timestamp" >= CAST(:first AS timestamptz) AND "@timestamp" < CAST(:after AS timestamptz)
+            AND etl_file_id = any(CAST(:files AS bigint []))
+    );
+
+-- name: files
+-- The newest state of each of these paths; mine: brought there by this run.
+WITH newest AS (
+    SELECT DISTINCT ON (path)
+        state, rows_read, rows_loaded, rows_duplicate, rows_quarantined,
+        coalesce(run_id = :run, false) AS mine,
+        CASE WHEN state <> 'known' THEN kind END AS kind
+    FROM etl.file
+    WHERE path = any(CAST(:paths AS text []))
+    ORDER BY path, etl_file_id DESC
+)
+
+SELECT
+    state, kind, mine,
+    count(*) AS files,
+    coalesce(sum(rows_read), 0)::bigint AS rows_read,
+    coalesce(sum(rows_loaded), 0)::bigint AS rows_loaded,
+    coalesce(sum(rows_duplicate), 0)::bigint AS rows_duplicate,
+    coalesce(sum(rows_quarantined), 0)::bigint AS rows_quarantined
+FROM newest
+GROUP BY state, kind, mine
+ORDER BY state, kind, mine;
+
+-- name: quarantined
+-- Open quarantine of these paths.
+SELECT rule, quarantine.reason, count(*) AS lines, min(path || ':' || etl_line) AS example
+FROM etl.quarantine
+INNER JOIN etl.file USING (etl_file_id)
+WHERE path = any(CAST(:paths AS text [])) AND quarantine.state = 'open'
+GROUP BY rule, quarantine.reason
+ORDER BY lines DESC, rule, quarantine.reason;
+
+-- name: suites
+-- Each suite's verdict on the batches that these paths were in.
+SELECT
+    suite,
+    count(DISTINCT rule) AS rules,
+    count(DISTINCT rule) FILTER (WHERE NOT success) AS rules_broken,
+    coalesce(sum(failed) FILTER (WHERE severity = 'critical'), 0)::bigint AS rows_critical,
+    coalesce(sum(failed) FILTER (WHERE severity <> 'critical'), 0)::bigint AS rows_warned
+FROM etl.expectation_result
+WHERE
+    etl_file_id IS NULL
+    AND batch_id IN (SELECT batch_id FROM etl.file WHERE path = any(CAST(:paths AS text [])))
+GROUP BY suite
+ORDER BY suite;
+
+-- name: newest_day
+SELECT newest.day::text AS first_day, (newest.day + 1)::text AS next_day
+FROM (SELECT (max(max_timestamp) AT TIME ZONE 'UTC')::date AS day FROM etl.file) AS newest;
+
+-- name: busiest_services
+SELECT network_application, count(*) AS connections, sum(src_bytes + dst_bytes)::bigint AS bytes
+FROM zeek.conn
+WHERE "@timestamp" >= :first_day AND "@timestamp" < :next_day AND network_application IS NOT NULL
+GROUP BY network_application
+ORDER BY bytes DESC NULLS LAST
+LIMIT 5;
+
+-- name: progress
+SELECT
+    count(*) AS files, count(*) FILTER (WHERE file.finished_at >= run.started_at) AS files_done,
+    coalesce(sum(file.size), 0)::bigint AS bytes,
+    coalesce(sum(file.size) FILTER (WHERE file.finished_at >= run.started_at), 0)::bigint AS bytes_done,
+    coalesce(sum(file.rows_loaded), 0)::bigint AS rows_loaded,
+    extract(EPOCH FROM clock_timestamp() - run.started_at)::double precision AS seconds
+FROM etl.run
+INNER JOIN etl.file USING (run_id)
+WHERE run.run_id = :run AND file.batch_id IS NOT NULL
+GROUP BY run.run_id;

@@ -1,0 +1,67 @@
+-- name: by_file
+SELECT
+    etl_file_id, count(*) AS found,
+    min("@timestamp") AS min_timestamp, max("@timestamp") AS max_timestamp
+FROM zeek.conn
+GROUP BY etl_file_id;
+
+-- name: ledger
+-- A file that is being loaded again is held against what it was before.
+WITH stood AS (
+    SELECT
+        file.etl_file_id, file.path, file.rows_pruned, old.state, old.rows_read, old.rows_loaded, old.rows_duplicate,
+        old.rows_quarantined, old.min_timestamp, old.max_timestamp
+    FROM etl.file
+    CROSS JOIN LATERAL jsonb_populate_record(file, coalesce(file.before, '{}')) AS old
+)
+
+SELECT
+    stood.*,
+    coalesce(held.found, 0) + stood.rows_pruned AS found_quarantined,
+    coalesce(dropped.rows, 0)::bigint AS rows_retired,
+    coalesce(lost.rows, 0)::bigint AS lost_duplicates
+FROM stood
+LEFT JOIN (
+    SELECT etl_file_id, count(*) AS found
+    FROM etl.quarantine
+    WHERE state <> 'replayed'
+    GROUP BY etl_file_id
+) AS held USING (etl_file_id)
+LEFT JOIN (
+    SELECT etl_file_id, sum(rows) AS rows
+    FROM etl.retired_file
+    GROUP BY etl_file_id
+) AS dropped USING (etl_file_id)
+LEFT JOIN (
+    SELECT duplicate_of.etl_file_id, sum(duplicate_of.rows) AS rows
+    FROM etl.duplicate_of
+    INNER JOIN stood AS other ON duplicate_of.of_file_id = other.etl_file_id
+    WHERE other.state NOT IN ('published', 'incomplete', 'superseded')
+    GROUP BY duplicate_of.etl_file_id
+) AS lost USING (etl_file_id)
+ORDER BY stood.etl_file_id;
+
+-- name: lost_copies
+SELECT copy.etl_file_id, copy.path, copy.known_file_id
+FROM etl.file AS copy
+INNER JOIN etl.file AS first ON copy.known_file_id = first.etl_file_id
+WHERE
+    copy.state = 'known' AND copy.before IS NULL AND first.before IS NULL
+    AND first.state NOT IN ('published', 'incomplete', 'superseded')
+ORDER BY copy.etl_file_id;
+
+-- name: staging
+-- Staging tables that nobody works on and nobody will come back to: none of their files is open in them.
+SELECT DISTINCT staging.batch
+FROM (
+    SELECT substring(relname FROM '^stage_(\d+)')::bigint AS batch
+    FROM pg_class
+    WHERE relnamespace = 'etl'::regnamespace AND relkind = 'r' AND relname ~ '^stage_\d+'
+) AS staging
+WHERE
+    NOT EXISTS (
+        SELECT FROM etl.file
+        WHERE file.batch_id = staging.batch AND file.state IN ('found', 'staged')
+    )
+    AND pg_try_advisory_xact_lock_shared(7101, CAST(staging.batch % 2147483648 AS integer))
+ORDER BY staging.batch;

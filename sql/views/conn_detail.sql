@@ -1,0 +1,66 @@
+-- zeek.conn with what it refers to: sensor and file, the meaning of the state and of each letter of the history (in
+-- order, with who did it), and the uids of the tunnels around it as an array (NULL unset, {} empty).
+CREATE OR REPLACE VIEW zeek.conn_detail AS
+SELECT
+    conn."@timestamp",
+    conn.network_protocol,
+    conn.src_ip_addr,
+    conn.src_port,
+    conn.dst_ip_addr,
+    conn.dst_port,
+    conn.network_outer_vlan_id,
+    conn.network_inner_vlan_id,
+    conn.zeek_connection_tunnel_parents,
+    conn.event_uid,
+    conn.src_bytes,
+    conn.src_ip_bytes,
+    conn.src_mac,
+    conn.src_packets,
+    conn.zeek_connection_local_src,
+    conn.zeek_connection_local_dst,
+    conn.event_duration,
+    conn.network_connection_history,
+    conn.network_connection_state,
+    conn.network_missed_bytes,
+    conn.network_application,
+    conn.dst_bytes,
+    conn.dst_ip_bytes,
+    conn.dst_mac,
+    conn.dst_packets,
+    conn.etl_file_id,
+    conn.etl_line,
+    conn.extra,
+    file.sensor,
+    file.path,
+    state.meaning AS state_meaning,
+    CASE
+        WHEN conn.network_connection_history IS NOT NULL
+            THEN array(
+                SELECT
+                    CASE
+                        WHEN flag.meaning IS NULL THEN 'unknown letter ' || letters.letter
+                        WHEN letters.letter = lower(letters.letter) AND letters.letter = upper(letters.letter)
+                            THEN flag.meaning
+                        WHEN letters.letter = upper(letters.letter) THEN 'originator: ' || flag.meaning
+                        ELSE 'responder: ' || flag.meaning
+                    END
+                FROM
+                    unnest(string_to_array(conn.network_connection_history, NULL))
+                    WITH ORDINALITY AS letters (letter, position)
+                LEFT JOIN zeek.history_flag AS flag ON flag.flag = lower(letters.letter)
+                ORDER BY letters.position
+            )
+    END AS history_meanings,
+    CASE
+        WHEN conn.zeek_connection_tunnel_parents IS NOT NULL
+            THEN array(
+                SELECT parents.uid
+                FROM
+                    jsonb_array_elements_text(CAST(conn.zeek_connection_tunnel_parents AS jsonb))
+                    WITH ORDINALITY AS parents (uid, position)
+                ORDER BY parents.position
+            )
+    END AS tunnel_parents
+FROM zeek.conn
+LEFT JOIN etl.file AS file ON conn.etl_file_id = file.etl_file_id
+LEFT JOIN zeek.conn_state AS state ON conn.network_connection_state = state.network_connection_state;

@@ -1,0 +1,89 @@
+"""The report as a browser shows it: charts drawn, nothing asked of anybody, no text from a log taken for markup."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etl import pipeline, report
+from tests.browser.conftest import IMAGE, SCRIPT
+from tests.chromium import Seen
+
+CHARTS = ("trend", "calendar", "volume-chart", "states", "services", "protocols", "nulls")
+
+
+@pytest.fixture
+def page_file(hostile: pipeline.Store, tmp_path: Path) -> Path:
+    with hostile.session() as connection:
+        return report.build(connection).write(tmp_path / "out")[0]
+
+
+def check(seen: Seen, page_file: Path) -> None:
+    page = seen.page
+    page.goto(page_file.as_uri())
+    assert page.title().startswith("Zeek conn: Something was not loaded")
+    for chart in CHARTS:
+        marks = page.locator(f"#{chart} svg g[class*=mark-rect] path")
+        assert marks.count() > 0, chart
+        box = page.locator(f"#{chart} svg").bounding_box()
+        assert box is not None, chart
+        assert min(box["width"], box["height"]) > 30, chart
+    assert seen.requests == [page_file.as_uri()]
+    assert seen.said == []
+    counted = {
+        name: page.locator(name).count() for name in ("script", "img", "iframe", "object", "b:not(.tiles b)")
+    }
+    assert counted == dict.fromkeys(counted, 0)
+    shown = page.locator("body").inner_text()
+    assert SCRIPT in shown
+    assert IMAGE in shown
+    services = page.locator("#services").inner_text()
+    assert "<script>" in services
+    assert "<img src=x" in services
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_a_screen(open_page: Any, page_file: Path, scheme: str) -> None:
+    seen = open_page(color_scheme=scheme)
+    check(seen, page_file)
+    assert seen.page.locator("#calendar").inner_text().count("missing") == 1
+    paper = seen.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    ink = seen.page.evaluate("getComputedStyle(document.querySelector('.chart svg text')).fill")
+    light = {"paper": "rgb(255, 255, 255)", "ink": "rgb(29, 36, 48)"}
+    assert ({"paper": paper, "ink": ink} == light) == (scheme == "light")
+    seen.shoot(f"report-{scheme}")
+
+
+def test_on_a_phone(open_page: Any, page_file: Path) -> None:
+    seen = open_page(viewport={"width": 390, "height": 844}, device_scale_factor=2)
+    check(seen, page_file)
+    assert seen.page.evaluate("document.documentElement.scrollWidth") == 390
+    seen.shoot("report-phone")
+
+
+def test_on_paper(open_page: Any, page_file: Path, tmp_path: Path) -> None:
+    seen = open_page(color_scheme="dark")
+    seen.page.goto(page_file.as_uri())
+    seen.page.emulate_media(media="print")
+    assert seen.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    seen.page.pdf(path=tmp_path / "report.pdf")
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_the_json_says_the_same(page_file: Path) -> None:
+    facts = json.loads(page_file.with_suffix(".json").read_text())
+    assert facts["verdict"]["level"] == "bad"
+    assert {row["state"] for row in facts["files"]} >= {"published", "refused"}
+    assert {row["reason"] for row in facts["quarantine"]} >= {
+        "not_an_integer",
+        "enum.network_connection_state",
+    }
+    assert sum(row["rows"] for row in facts["volume"]) == facts["rows"]
+    assert {row["name"] for row in facts["services"]} >= {SCRIPT, IMAGE, "ssl", "(unset)"}
+    assert [row["state"] for row in facts["completeness"]].count("missing") == 1
+    assert {"name": SCRIPT, "type": "number"} in [
+        {key: row[key] for key in ("name", "type")} for row in facts["new_columns"]
+    ]

@@ -1,0 +1,1 @@
+"""Kills for real: ``make chaos``. See ``docs/guarantees.md`` for what it shows."""

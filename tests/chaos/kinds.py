@@ -1,0 +1,344 @@
+"""What can go wrong, one function a kind: it breaks a load at a moment, and says which step that was.
+
+Each takes a Trial and a random generator, and returns the step that was hit (OVER or NOTHING: none, so it does not
+count). What it leaves behind is for the next run to mend; ``run.py`` starts that one and checks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psycopg2
+
+from etl import db, pipeline, schema
+from etl.settings import Settings
+from tests.chaos.processes import Process, forked, fresh
+from tests.chaos.stage import NOTHING, OVER, Trial
+
+Kind = Callable[[Trial, random.Random], str]
+
+
+@dataclass(kw_only=True, slots=True)
+class Lengths:
+    """How long clean work takes, measured as it goes: kills are spread over it."""
+
+    ingest: float = 1.0
+    replace: float = 1.0
+    unload: float = 0.3
+    migrate: float = 0.6
+    step: float = 0.5
+
+
+LENGTHS = Lengths()
+
+
+def _at(trial: Trial, process: Process, rng: random.Random, length: float) -> str:
+    """Let it run up to a moment of ``length``, and say what it is at."""
+    deadline = time.monotonic() + rng.uniform(0.02, 1.02) * length
+    while time.monotonic() < deadline and not process.ended():
+        time.sleep(0.001)
+    return OVER if process.ended() else trial.step()
+
+
+def kill_command(trial: Trial, rng: random.Random) -> str:
+    """SIGKILL to the process group of ``conn-etl ingest``."""
+    process = trial.ingest()
+    step = _at(trial, process, rng, LENGTHS.ingest)
+    process.kill()
+    process.wait()
+    return step
+
+
+def kill_fresh_interpreter(trial: Trial, rng: random.Random) -> str:
+    """The same in an interpreter of its own, imports and all, at a step chosen beforehand."""
+    process = fresh(["ingest", *map(str, trial.paths)], trial.environment, trial.out())
+    wanted = rng.choice("2231145")
+    step = trial.until(process, lambda step: step.startswith(wanted))
+    time.sleep(rng.uniform(0, 0.05))
+    process.kill()
+    process.wait()
+    return step
+
+
+def interrupt_command(trial: Trial, rng: random.Random) -> str:
+    """Ctrl-C, or SIGTERM: Airflow's, a supervisor's."""
+    process = trial.ingest()
+    step = _at(trial, process, rng, LENGTHS.ingest)
+    process.kill(rng.choice([signal.SIGINT, signal.SIGTERM]))
+    with contextlib.suppress(TimeoutError):
+        process.wait(20)
+    process.kill()
+    process.wait()
+    return step
+
+
+def _crowd(trial: Trial, rng: random.Random, size: int) -> str:
+    crowd = [trial.ingest() for _ in range(size)]
+    step = _at(trial, crowd[0], rng, LENGTHS.ingest * (1 + size / 4))
+    for process in crowd[: max(1, size // 2)]:
+        process.kill()
+        process.wait()
+    for process in crowd[max(1, size // 2) :]:
+        if code := process.wait():
+            raise AssertionError(f"a survivor ended with {code}: {process.said()[-1500:]}")
+    return step
+
+
+def kill_one_of_two(trial: Trial, rng: random.Random) -> str:
+    """Two on the same files, one is killed, the other has to bring all of it home."""
+    return _crowd(trial, rng, 2)
+
+
+def kill_four_of_eight(trial: Trial, rng: random.Random) -> str:
+    """Eight on the same files, four are killed at one moment."""
+    return _crowd(trial, rng, 8)
+
+
+def wake_a_zombie(trial: Trial, rng: random.Random) -> str:
+    """A stopped process, another one that does the same work meanwhile, and the first wakes up."""
+    zombie = trial.ingest()
+    step = _at(trial, zombie, rng, LENGTHS.ingest)
+    zombie.kill(signal.SIGSTOP)
+    other = trial.ingest()
+    time.sleep(rng.uniform(0, LENGTHS.ingest))
+    zombie.kill(signal.SIGCONT)
+    for process in (zombie, other):
+        if code := process.wait():
+            raise AssertionError(f"ended with {code}: {process.said()[-1500:]}")
+    return step
+
+
+def cut_connections(trial: Trial, rng: random.Random) -> str:
+    """pg_terminate_backend on all its sessions: it has to get over that by itself."""
+    process = trial.ingest()
+    step = _at(trial, process, rng, LENGTHS.ingest)
+    trial.server.execute(
+        "postgres",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        f"WHERE datname = '{trial.database}' AND application_name LIKE 'conn-etl%'",
+    )
+    code = process.wait()
+    if code not in (0, 2) or "Traceback" in process.said():
+        raise AssertionError(f"ended with {code}: {process.said()[-1500:]}")
+    return step
+
+
+def _kill_server(trial: Trial, rng: random.Random, mark: str) -> str:
+    process = trial.ingest()
+    step = trial.until(process, lambda step: step.startswith(mark))
+    if step != OVER:
+        time.sleep(rng.uniform(0, 0.1))
+        trial.server.kill()
+        if rng.random() < 0.3:
+            process.kill()
+        trial.server.start()
+    code = process.wait()
+    if code not in (0, 2, -signal.SIGKILL) or "Traceback" in process.said():
+        raise AssertionError(f"ended with {code}: {process.said()[-1500:]}")
+    return step
+
+
+def kill_server_in_copy(trial: Trial, rng: random.Random) -> str:
+    """SIGKILL of PostgreSQL while rows stream into staging; sometimes of both."""
+    return _kill_server(trial, rng, "2")
+
+
+def kill_server_in_gate(trial: Trial, rng: random.Random) -> str:
+    """SIGKILL of PostgreSQL while Great Expectations reads."""
+    return _kill_server(trial, rng, "3")
+
+
+def kill_server_in_publish(trial: Trial, rng: random.Random) -> str:
+    """SIGKILL of PostgreSQL in the publish transaction."""
+    return _kill_server(trial, rng, "1")
+
+
+def _empty(trial: Trial) -> None:
+    trial.server.execute("postgres", f"DROP DATABASE {trial.database}", f"CREATE DATABASE {trial.database}")
+
+
+def kill_migration(trial: Trial, rng: random.Random) -> str:
+    """SIGKILL of ``conn-etl migrate`` on an empty database."""
+    _empty(trial)
+    process = trial.run("migrate")
+    step = _at(trial, process, rng, LENGTHS.migrate)
+    process.kill()
+    process.wait()
+    return step if step in (OVER, NOTHING) else "6 migrate"
+
+
+def kill_server_in_migration(trial: Trial, rng: random.Random) -> str:
+    """SIGKILL of PostgreSQL while it migrates."""
+    _empty(trial)
+    process = trial.run("migrate")
+    step = _at(trial, process, rng, LENGTHS.migrate)
+    trial.server.kill()
+    trial.server.start()
+    process.wait()
+    return step if step in (OVER, NOTHING) else "6 migrate"
+
+
+def fill_the_disk(trial: Trial, rng: random.Random) -> str:
+    """No room left on the server's file system, at a random number of free bytes."""
+    ballast = trial.server.home / "ballast"
+    trial.more = {"CONN_ETL_DISK_FACTOR": "0", "CONN_ETL_ATTEMPTS": "1"}
+    try:
+        free = shutil.disk_usage(trial.server.home).free
+        with ballast.open("wb") as file:
+            with contextlib.suppress(OSError):
+                os.posix_fallocate(file.fileno(), 0, max(1, free - rng.randrange(0, 12 << 20)))
+        process = trial.ingest()
+        step = "5 discover, claim, run"
+        while not process.ended():
+            step = now if (now := trial.step()) not in {NOTHING, OVER} else step
+        code = process.wait()
+        if code not in (0, 2) or "Traceback" in process.said():
+            raise AssertionError(f"ended with {code}: {process.said()[-1500:]}")
+    finally:
+        ballast.unlink(missing_ok=True)
+        trial.more = {}
+        trial.server.kill()  # a full disk may have ended it, or left it half alive
+        trial.server.start()
+    return OVER if code == 0 else step
+
+
+def step_the_clock_back(trial: Trial, rng: random.Random) -> str:
+    """The process's clock runs hours behind, it is killed, and goes on with the right time (or the other way round)."""
+    if not (prefix := [shutil.which("faketime") or "", "-f", f"-{rng.randint(1, 72)}h"])[0]:
+        return NOTHING
+    arguments = ["ingest", *map(str, trial.paths)]
+    process = fresh(arguments, trial.environment, trial.out(), prefix if rng.random() < 0.5 else [])
+    wanted = rng.choice("231")
+    step = trial.until(process, lambda step: step.startswith(wanted))
+    process.kill()
+    process.wait()
+    back = fresh(arguments, trial.environment, trial.out(), prefix)
+    if code := back.wait():
+        raise AssertionError(f"ended with {code}: {back.said()[-1500:]}")
+    return step
+
+
+def _loaded(trial: Trial) -> None:
+    if code := (process := trial.ingest()).wait():
+        raise AssertionError(f"the clean load ended with {code}: {process.said()[-1500:]}")
+
+
+def kill_replace(trial: Trial, rng: random.Random) -> str:
+    """SIGKILL while loaded files are loaded again: readers must find all rows at each moment."""
+    _loaded(trial)
+    process = trial.run("ingest", *map(str, trial.paths), "--replace")
+    step = _at(trial, process, rng, LENGTHS.replace)
+    process.kill()
+    process.wait()
+    if wrong := trial.check_rows():
+        raise AssertionError(f"right after the kill: {wrong}")
+    return step
+
+
+def kill_unload(trial: Trial, rng: random.Random) -> str:
+    """SIGKILL while a file is taken back whose rows others hold too."""
+    _loaded(trial)
+    process = trial.run("unload", str(rng.choice(trial.paths[:4])))
+    step = _at(trial, process, rng, LENGTHS.unload)
+    process.kill()
+    process.wait()
+    trial.redo = True
+    return step
+
+
+def _step(name: str, store: pipeline.Store, batch: int) -> None:
+    getattr(pipeline, name)(store, batch)
+
+
+def _kill_step(trial: Trial, rng: random.Random, victim: str) -> str:
+    """One step of a DAG run dies; then that step alone is tried again, as Airflow does, and the rest follows."""
+    store = pipeline.Store.open(trial.url, Settings())
+    run = f"scheduled-{trial.database}"
+    pipeline.begin(store, run, "dag", {})
+    batches = pipeline.discover(store, run, [str(trial.paths[0].parent)])
+    seen = NOTHING
+    for batch in batches:
+        for name in ("stage", "validate", "publish"):
+            for attempt in range(3):
+                process = forked(lambda: _step(name, store, batch), trial.environment, trial.out())  # noqa: B023
+                if name == victim and attempt == 0:
+                    seen = _strike(trial, process, rng)
+                if process.wait() == 0:
+                    break
+            else:
+                raise AssertionError(f"{name} did not succeed: {process.said()[-1500:]}")
+    pipeline.end(store, run)
+    store.engine.dispose()
+    return seen
+
+
+def _strike(trial: Trial, process: Process, rng: random.Random) -> str:
+    """Kill a step's process, its connections, or the server under it."""
+    step = _at(trial, process, rng, LENGTHS.step)
+    match rng.choice(["process", "connections", "server"]):
+        case "process":
+            process.kill()
+        case "connections":
+            with contextlib.suppress(psycopg2.Error):
+                trial.server.execute(
+                    "postgres",
+                    f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{trial.database}'",
+                )
+        case _:
+            trial.server.kill()
+            trial.server.start()
+    return step
+
+
+def kill_stage_task(trial: Trial, rng: random.Random) -> str:
+    """``stage`` dies and is tried again alone."""
+    return _kill_step(trial, rng, "stage")
+
+
+def kill_validate_task(trial: Trial, rng: random.Random) -> str:
+    """``validate`` dies and is tried again alone."""
+    return _kill_step(trial, rng, "validate")
+
+
+def kill_publish_task(trial: Trial, rng: random.Random) -> str:
+    """``publish`` dies and is tried again alone."""
+    return _kill_step(trial, rng, "publish")
+
+
+def migrate(trial: Trial) -> None:
+    """Bring the trial's database to the newest schema: nothing to do, but after a migration that died."""
+    engine = db.connect_engine(db.parse_url(trial.url), Settings())
+    schema.migrate(engine)
+    engine.dispose()
+
+
+KINDS: dict[str, tuple[Kind, int]] = {
+    # name → how, and its share of the trials
+    "SIGKILL of the command": (kill_command, 10),
+    "SIGKILL, fresh interpreter": (kill_fresh_interpreter, 2),
+    "SIGINT or SIGTERM": (interrupt_command, 2),
+    "one of two killed": (kill_one_of_two, 3),
+    "four of eight killed": (kill_four_of_eight, 2),
+    "zombie wakes up": (wake_a_zombie, 2),
+    "connections cut": (cut_connections, 3),
+    "server killed in COPY": (kill_server_in_copy, 2),
+    "server killed in the gate": (kill_server_in_gate, 2),
+    "server killed in publish": (kill_server_in_publish, 3),
+    "migration killed": (kill_migration, 1),
+    "server killed in migration": (kill_server_in_migration, 1),
+    "disk full": (fill_the_disk, 2),
+    "clock stepped back": (step_the_clock_back, 1),
+    "SIGKILL of --replace": (kill_replace, 3),
+    "SIGKILL of unload": (kill_unload, 2),
+    "task stage dies": (kill_stage_task, 2),
+    "task validate dies": (kill_validate_task, 2),
+    "task publish dies": (kill_publish_task, 2),
+}
+ON_SMALL_DISK = frozenset({"disk full"})

@@ -1,0 +1,142 @@
+"""Processes to be killed: ``conn-etl`` and single steps, forked with all imports done, each in a group of its own.
+
+A fork starts in milliseconds where a fresh interpreter takes seconds, so a kill hits the work and not an import. Every
+tenth process is a fresh interpreter all the same. No thread may run here, and no connection be open, when forking.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMIT = 240.0
+"""Seconds after which a process counts as hanging."""
+
+
+def warm() -> None:
+    """Import all that the work imports, once for all forks."""
+    import polars as pl  # noqa: F401
+    import psycopg2  # noqa: F401
+
+    from etl import gx, mapping, pipeline, quality, reader, rules, schema  # noqa: F401
+    from etl.cli import admin, ask, load  # noqa: F401
+    from etl.loading import filling
+
+    gx.load()
+    rules.rules("gate")
+    # parts as small as the logs, so that publishing has its head start here too
+    filling.FLUSH_BYTES, filling.PART_BYTES = 200_000, 400_000
+
+
+@dataclass(kw_only=True, slots=True)
+class Process:
+    """One process group."""
+
+    pid: int
+    out: Path
+    code: int | None = None
+    _popen: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """A signal to the whole group, if there still is one."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+    def ended(self) -> bool:
+        """Whether it is over; collects the exit code (negative: the signal)."""
+        if self.code is None:
+            if self._popen is not None:
+                self.code = self._popen.poll()
+            else:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                if pid:
+                    self.code = os.waitstatus_to_exitcode(status)
+        return self.code is not None
+
+    def wait(self, seconds: float = LIMIT) -> int:
+        """Its exit code; a process that hangs is killed and raises TimeoutError."""
+        deadline = time.monotonic() + seconds
+        while not self.ended():
+            if time.monotonic() > deadline:
+                self.kill()
+                raise TimeoutError(f"hangs: {self.said()[-2000:]}")
+            time.sleep(0.005)
+        assert self.code is not None
+        return self.code
+
+    def said(self) -> str:
+        """Its stdout and stderr."""
+        return self.out.read_text(errors="replace")
+
+
+def forked(work: Callable[[], None], environment: Mapping[str, str], out: Path) -> Process:
+    """Run ``work`` in a fork."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid:
+        return Process(pid=pid, out=out)
+    code = 70
+    try:
+        os.setsid()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        sink = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(sink, 1)
+        os.dup2(sink, 2)
+        os.environ.update(environment)
+        work()
+        code = 0
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def command(arguments: Sequence[str], environment: Mapping[str, str], out: Path) -> Process:
+    """``conn-etl`` with these arguments, in a fork."""
+
+    def work() -> None:
+        from etl.cli import main
+
+        sys.argv = ["conn-etl", *arguments]
+        main()
+
+    return forked(work, environment, out)
+
+
+def fresh(
+    arguments: Sequence[str], environment: Mapping[str, str], out: Path, prefix: Sequence[str] = ()
+) -> Process:
+    """``conn-etl`` in an interpreter of its own, behind a prefix such as faketime."""
+    call = [*prefix, sys.executable, "-c", "from etl.cli import main; main()", *arguments]
+    with out.open("wb") as sink:
+        popen = subprocess.Popen(
+            call, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env={**os.environ, **environment}, cwd=ROOT,
+            start_new_session=True,
+        )  # fmt: skip
+    return Process(pid=popen.pid, out=out, _popen=popen)
+
+
+def result(process: Process) -> dict[str, Any]:
+    """The object that ``--json`` printed, if any."""
+    for line in process.said().splitlines():
+        if line.startswith("{"):
+            found: dict[str, Any] = json.loads(line)
+            return found
+    return {}

@@ -1,0 +1,256 @@
+"""The stage on which things die: a server, a database for each trial, a look at what step the work is at."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg2
+
+from etl import db, embedded, schema, verifying
+from etl.errors import ConnEtlError
+from etl.settings import Settings
+from tests.chaos import oracle
+from tests.chaos.processes import Process, command
+
+TEMPLATE = "chaos_template"
+NOTHING = "before the first session"
+OVER = "after the end"
+
+
+@dataclass(kw_only=True, slots=True)
+class Server:
+    """A PostgreSQL that may be killed."""
+
+    home: Path
+    settings: dict[str, str] = field(default_factory=lambda: {"shared_buffers": "128MB"})
+
+    def start(self) -> None:
+        """Start it, or start it again; crash recovery included."""
+        try:
+            embedded.start(self.home, settings=self.settings)
+        except ConnEtlError as error:
+            said = embedded.status(self.home).log.read_text(errors="replace").splitlines()[-25:]
+            raise AssertionError(f"{error}; its log ends:\n" + "\n".join(said)) from error
+
+    def url(self, database: str) -> str:
+        """The URL of one of its databases."""
+        return embedded.url(self.home, database)
+
+    def kill(self) -> None:
+        """SIGKILL to the postmaster and all its children at once."""
+        pid = embedded.status(self.home).pid
+        if pid is not None:
+            os.killpg(os.getpgid(pid), signal.SIGKILL)
+        while embedded.status(self.home).running:
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """Stop it and remove all that it had."""
+        embedded.stop(self.home)
+
+    def execute(self, database: str, *statements: str) -> list[tuple[object, ...]]:
+        """Run statements, each a transaction of its own; the rows of the last one."""
+        connection = psycopg2.connect(self.url(database), connect_timeout=30)
+        connection.autocommit = True
+        try:
+            with connection.cursor() as cursor:
+                for statement in statements:
+                    cursor.execute(statement)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def prepare(self) -> None:
+        """Start it with a migrated template database."""
+        self.start()
+        if not self.execute("postgres", f"SELECT 1 FROM pg_database WHERE datname = '{TEMPLATE}'"):
+            self.execute("postgres", f"CREATE DATABASE {TEMPLATE}")
+            engine = db.connect_engine(db.parse_url(self.url(TEMPLATE)), Settings())
+            schema.migrate(engine)
+            engine.dispose()
+
+
+@contextmanager
+def server() -> Iterator[Server]:
+    """A server in a temporary folder."""
+    home = Path(tempfile.mkdtemp(prefix="chaos-"))
+    home.chmod(0o755)
+    made = Server(home=home)
+    try:
+        made.prepare()
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(home)
+
+
+@contextmanager
+def small_server(megabytes: int) -> Iterator[Server | None]:
+    """A server on a file system of its own with this size; None where one cannot be mounted."""
+    home = Path(tempfile.mkdtemp(prefix="chaos-small-"))
+    home.chmod(0o755)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "tmpfs", str(home)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        home.rmdir()
+        yield None
+        return
+    made = Server(
+        home=home, settings={"shared_buffers": "32MB", "max_wal_size": "64MB", "min_wal_size": "32MB"}
+    )
+    try:
+        made.prepare()
+        yield made
+    finally:
+        (home / "ballast").unlink(missing_ok=True)
+        made.kill()
+        time.sleep(0.5)
+        subprocess.run(["umount", "--lazy", str(home)], check=False)
+        home.rmdir()
+
+
+@dataclass(kw_only=True, slots=True)
+class Trial:
+    """One database, one set of logs, one thing that goes wrong."""
+
+    server: Server
+    scratch: Path
+    database: str
+    paths: list[Path]
+    more: dict[str, str] = field(default_factory=dict)
+    redo: bool = False
+    """Whether files were unloaded, so that only --replace brings them back."""
+
+    @property
+    def url(self) -> str:
+        """The database's URL."""
+        return self.server.url(self.database)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For the processes."""
+        temporary = self.scratch / "tmp"
+        temporary.mkdir(exist_ok=True)
+        return {
+            "CONN_ETL_DATABASE_URL": self.url,
+            "TMPDIR": str(temporary),
+            "CONN_ETL_HOME": str(self.server.home),
+            **self.more,
+        }
+
+    def out(self) -> Path:
+        """A file for a process to write to."""
+        return self.scratch / f"out-{uuid.uuid4().hex[:8]}"
+
+    def run(self, *arguments: str) -> Process:
+        """Start ``conn-etl``."""
+        return command(arguments, self.environment, self.out())
+
+    def ingest(self) -> Process:
+        """Start ``conn-etl ingest`` of the logs."""
+        return self.run("ingest", *map(str, self.paths), "--json")
+
+    def step(self) -> str:
+        """What the work is at right now."""
+        try:
+            rows = self.server.execute(
+                "postgres",
+                "SELECT application_name, state, query FROM pg_stat_activity "
+                f"WHERE datname = '{self.database}' AND application_name LIKE 'conn-etl%'",
+            )
+        except psycopg2.Error:
+            return "server away"
+        return min((_named(*map(str, row)) for row in rows), default=NOTHING)
+
+    def until(self, process: Process, wanted: Callable[[str], bool], seconds: float = 60.0) -> str:
+        """Wait for a step; says which one it is, or OVER."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and not process.ended():
+            if wanted(step := self.step()):
+                return step
+        return OVER
+
+    def check_rows(self) -> str | None:
+        """How the rows differ from those of the files."""
+        return oracle.difference(self.url, self.paths, quarantine=False)
+
+    def check(self) -> str | None:
+        """What is wrong after the next run is over; None when nothing is."""
+        if wrong := oracle.difference(self.url, self.paths):
+            return wrong
+        engine = db.connect_engine(db.parse_url(self.url), Settings())
+        with db.session(engine) as connection:
+            faults = verifying.faults(connection)
+        engine.dispose()
+        if faults:
+            return f"verify: {faults[:3]}"
+        return self._leftovers()
+
+    def _leftovers(self) -> str | None:
+        left = self.server.execute(
+            self.database,
+            r"SELECT relname FROM pg_class WHERE relname LIKE 'stage\_%' AND relnamespace = 'etl'::regnamespace",
+        )
+        if left:
+            return f"staging left over: {left}"
+        deadline = time.monotonic() + 15
+        sessions = (
+            "SELECT application_name, state, query FROM pg_stat_activity WHERE datname = current_database() "
+            "AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+        while rows := self.server.execute(self.database, sessions):
+            if time.monotonic() > deadline:
+                return f"sessions (and their locks) left over: {rows}"
+            time.sleep(0.05)
+        advisory = (
+            "SELECT classid, objid FROM pg_locks WHERE locktype = 'advisory' "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        if locks := self.server.execute(self.database, advisory):
+            return f"locks left over: {locks}"
+        if files := [str(path) for path in (self.scratch / "tmp").rglob("*") if path.is_file()]:
+            return f"temporary files left over: {files}"
+        return None
+
+
+def _named(application: str, state: str, query: str) -> str:
+    """A session's step in words; the ones nearest to the heart of the work sort first."""
+    step = application.removeprefix("conn-etl").strip().split(" ")[0] or "ledger"
+    if step == "gate":
+        return "3 validate: Great Expectations"
+    text = re.sub(r"\s+", " ", query)
+    if step == "stage":
+        return "2 stage: COPY" if text.startswith("COPY") else "2 stage: counts and ledger"
+    if step == "validate":
+        return "3 validate: gate"
+    if step == "publish":
+        for mark, name in (
+            ("INSERT INTO pg_temp.target", "insert rows"),
+            ("INSERT INTO zeek.conn", "insert rows"),
+            ("finish_day", "index of a new day"),
+            ("DELETE FROM zeek.conn", "delete old rows"),
+            ("leftover", "duplicates"),
+            ("ensure_partition", "partitions"),
+            ("advisory", "locks"),
+            ("quarantine", "quarantine"),
+            ("COMMIT", "commit"),
+            ("etl.file", "ledger"),
+        ):
+            if mark in text:
+                return f"1 publish: {name}"
+        return "1 publish: other statements"
+    return (
+        f"4 {step}: {'waiting between statements' if state != 'active' else text[:24]}"
+        if step != "ledger"
+        else "5 discover, claim, run"
+    )

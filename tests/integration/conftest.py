@@ -1,0 +1,73 @@
+"""Fixtures on a migrated database: the store, a way to ask it, and settings for small tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from etl import pipeline, verifying
+from etl.settings import Settings
+
+Ask = Callable[..., list[tuple[Any, ...]]]
+Command = Callable[..., subprocess.CompletedProcess[str]]
+BINARY = str(Path(sys.executable).with_name("conn-etl"))
+
+
+@pytest.fixture
+def store(database_url: str) -> pipeline.Store:
+    """A store on a fresh database."""
+    return pipeline.Store.open(database_url, Settings(attempts=1))
+
+
+@pytest.fixture
+def ask(store: pipeline.Store) -> Ask:
+    """Run one query (or statement) and return its rows."""
+
+    def run(query: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        with store.engine.begin() as connection:
+            result = connection.execute(sa.text(query), parameters)
+            return [tuple(row) for row in result] if result.returns_rows else []
+
+    return run
+
+
+@pytest.fixture
+def faults(store: pipeline.Store) -> Callable[[], list[verifying.Fault]]:
+    """What ``conn-etl verify`` finds."""
+
+    def look() -> list[verifying.Fault]:
+        with store.session() as connection:
+            return verifying.faults(connection)
+
+    return look
+
+
+@pytest.fixture
+def command(database_url: str, tmp_path: Path) -> Command:
+    """Run ``conn-etl`` with arguments, environment and what is piped into it, in an empty folder."""
+
+    def run(
+        *arguments: object, piped: bytes | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        given = {"CONN_ETL_DATABASE_URL": database_url, "CONN_ETL_ATTEMPTS": "1", "COLUMNS": "200"}
+        done = subprocess.run(
+            [BINARY, *map(str, arguments)],
+            input=piped,
+            capture_output=True,
+            env=os.environ | given | environment,
+            cwd=tmp_path,
+            check=False,
+            timeout=120,
+        )
+        return subprocess.CompletedProcess(
+            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+        )
+
+    return run
