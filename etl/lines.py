@@ -12,18 +12,22 @@ from etl.blocks import Piece, newlines
 
 Mask = npt.NDArray[np.bool_]
 _CHUNK = 1 << 18
-_GROUP = 64
+_FEW_BYTES = 1 << 13
+_GROUPS = (512, 64, 8, 1)
+"""Lines that are compared together: the last ones alone."""
 _QUOTE, _COLON, _BRACKET, _BRACE, _CR, _CLOSE, _BLANK = (ord(c) for c in '":[{\r} ')
 
 
 class Lines:
     """Lines that each end in a newline, and their numbers in the file."""
 
-    def __init__(self, data: bytes, numbers: npt.NDArray[np.int64]) -> None:
-        """``data`` holds ``len(numbers)`` lines."""
+    def __init__(
+        self, data: bytes, numbers: npt.NDArray[np.int64], ends: npt.NDArray[np.intp] | None = None
+    ) -> None:
+        """``data`` holds ``len(numbers)`` lines; ``ends`` where they are known already."""
         self.data = data
         self.numbers = numbers
-        self._found: npt.NDArray[np.intp] | None = None
+        self._found = ends
 
     @classmethod
     def of(cls, piece: Piece) -> Lines:
@@ -62,7 +66,8 @@ class Lines:
         first, last = wanted[np.r_[0, breaks]], wanted[np.r_[breaks - 1, len(wanted) - 1]]
         starts = np.where(first > 0, self.ends[first - 1] + 1, 0)
         parts = [self.data[a:b] for a, b in zip(starts.tolist(), (self.ends[last] + 1).tolist(), strict=True)]
-        return Lines(b"".join(parts), self.numbers[wanted])
+        lengths = np.diff(self.ends, prepend=-1)[wanted]
+        return Lines(b"".join(parts), self.numbers[wanted], np.cumsum(lengths) - 1)
 
     def where(self, test: Callable[[bytes], bool]) -> Mask:
         """Ask every line."""
@@ -141,15 +146,10 @@ def agree(data: bytes, said: Said, *, one_line: bool = False) -> bool:
         if b"\\u" in data or (not one_line and b'\\"' in data):
             return False
         escaped = data.count(b'\\"')
-    keys, quotes, brackets, braces, loose = (_marks_of_line if one_line else _marks)(data)
-    nulls = data.count(b'":null') + data.count(b'": null') if keys != said.cells else 0
-    return (
-        keys == said.cells + nulls
-        and quotes - escaped == 2 * (keys + said.strings)
-        and brackets == said.lists
-        and braces == said.objects
-        and not loose
-    )
+    keys, quotes, brackets, braces, loose = (_marks_of_few if len(data) < _FEW_BYTES else _marks)(data)
+    if loose or (quotes - escaped, brackets, braces) != (2 * (keys + said.strings), said.lists, said.objects):
+        return False
+    return keys == said.cells or keys == said.cells + data.count(b'":null') + data.count(b'": null')
 
 
 def _marks(data: bytes) -> tuple[int, int, int, int, int]:
@@ -169,26 +169,34 @@ def _marks(data: bytes) -> tuple[int, int, int, int, int]:
     return keys, quotes, brackets, braces, loose
 
 
-def _marks_of_line(data: bytes) -> tuple[int, int, int, int, int]:
+def _marks_of_few(data: bytes) -> tuple[int, int, int, int, int]:
     """Count the same in few bytes, where numpy's calls would cost more than the counting."""
-    loose = sum(data.count(blank) for blank in (b'" ', b'"\t', b'"\r'))
+    loose = sum(data.count(blank) for blank in (b'" ', b'"\t', b'"\r', b'"\n'))
     return data.count(b'":'), data.count(b'"'), data.count(b"["), data.count(b"{"), loose
 
 
 def agreeing(lines: Lines, said: npt.NDArray[np.int64]) -> Mask:
     """Return which lines say what their rows hold; ``said`` has a row for each line and the columns of ``Said``.
 
-    Groups of lines are compared first: where one line in a thousand is odd, few have to be taken apart.
+    Groups are compared first, and only those that disagree are taken apart, into smaller ones and then into lines.
     """
-    fits = np.ones(len(lines), np.bool_)
-    starts = np.arange(0, len(lines), _GROUP)
-    sums = np.add.reduceat(said, starts, axis=0).tolist()
-    for first, total in zip(starts.tolist(), sums, strict=True):
-        last = min(first + _GROUP, len(lines)) - 1
-        if not agree(lines.data[lines.start(first) : int(lines.ends[last]) + 1], Said(*total)):
-            for i in range(first, last + 1):
-                fits[i] = agree(lines.line(i), Said(*said[i].tolist()), one_line=True)
-    return fits
+    sums = np.concatenate([np.zeros((1, said.shape[1]), np.int64), np.cumsum(said, axis=0)])
+    odd = [(0, len(lines))]
+    for size in _GROUPS:
+        odd = [
+            (first, last)
+            for start, stop in odd
+            for first in range(start, stop, size)
+            if not _agrees(lines, first, last := min(first + size, stop), sums)
+        ]
+    return without(len(lines), [first for first, _ in odd])
+
+
+def _agrees(lines: Lines, first: int, last: int, sums: npt.NDArray[np.int64]) -> bool:
+    said = Said(*(sums[last] - sums[first]).tolist())
+    if last - first == 1:
+        return agree(lines.line(first), said, one_line=True)
+    return agree(lines.data[lines.start(first) : lines.start(last)], said)
 
 
 def without(length: int, indexes: Collection[int]) -> Mask:

@@ -195,17 +195,16 @@ _CONVERSIONS: dict[str, Callable[[pl.Expr, Field, pl.DataType], pl.Expr]] = {
 
 def _settled(field: Field, raw: pl.DataFrame, mapped: pl.DataFrame) -> pl.Series:
     """Decide, value by value, what the vectorised conversion left open (rare forms, and what is wrong)."""
-    open_values = raw[field.zeek].filter(mapped[field.standard].is_null()).drop_nulls().unique().to_list()
+    settled = mapped[field.standard]
+    rows = (raw[field.zeek].is_not_null() & settled.is_null()).arg_true()
+    values = raw[field.zeek].gather(rows)
+    distinct = values.unique()
     if field.zeek == "ts":
-        parsed = [at if isinstance(at := times.parse(value), int) else None for value in open_values]
+        parsed = [at if isinstance(at := times.parse(value), int) else None for value in distinct]
         found = pl.Series(parsed, dtype=pl.Int64).cast(_TYPES["date_time"])
     else:
-        found = pl.Series([value if _is_address(value) else None for value in open_values], dtype=pl.String)
-    settled = raw[field.zeek].replace_strict(
-        pl.Series(open_values, dtype=raw.schema[field.zeek]), found, default=None
-    )
-    both = pl.DataFrame({"mapped": mapped[field.standard], "settled": settled})
-    return both.select(pl.coalesce("mapped", "settled").alias(field.standard)).to_series()
+        found = pl.Series([value if _is_address(value) else None for value in distinct], dtype=pl.String)
+    return settled.scatter(rows, values.replace_strict(distinct, found, default=None))
 
 
 def _is_address(text: str) -> bool:

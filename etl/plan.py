@@ -270,8 +270,8 @@ def _counted(columns: Sequence[_Column]) -> dict[str, list[pl.Expr]]:
 
 
 def _sum(name: str, counts: Sequence[pl.Expr]) -> pl.Expr:
-    total = pl.sum_horizontal(c.cast(pl.Int64) for c in counts) if counts else pl.lit(0, pl.Int64)
-    return total.alias(name)
+    total = pl.sum_horizontal(counts) if counts else pl.lit(0)
+    return total.cast(pl.Int64).alias(name)
 
 
 def _is_json(line: bytes) -> bool:

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Self
 
@@ -53,6 +53,12 @@ class Inserted:
         self.rows_loaded += row.rows_loaded
         self.min_timestamp = min(self.min_timestamp, row.min_timestamp)
         self.max_timestamp = max(self.max_timestamp, row.max_timestamp)
+
+    def without(self, gone: Any) -> Inserted | None:
+        """What is left without some rows; None when one of them was the first or the last, and has to be looked for."""
+        if gone.min_timestamp == self.min_timestamp or gone.max_timestamp == self.max_timestamp:
+            return None
+        return replace(self, rows_loaded=self.rows_loaded - gone.rows_deleted)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -187,15 +193,20 @@ class HeadStart:
         return self._inserted | (self._without(connection, bad) if bad else {})
 
     def _without(self, connection: Connection, bad: Mapping[int, int]) -> dict[int, Inserted]:
-        """Delete the bad rows, and count again what is left of their files."""
+        """Delete the bad rows; what is left of their files."""
         first = min(found.min_timestamp for found in self._inserted.values())
         last = max(found.max_timestamp for found in self._inserted.values())
-        rows = execute(connection, "headstart.delete_bad", first=first, last=last)
-        if {row.etl_file_id: row.rows_deleted for row in rows} != bad:
-            raise Lost("bad rows are not where they were inserted")
-        return {
-            row.etl_file_id: Inserted.of(row) for row in execute(connection, "headstart.left", ids=list(bad))
+        gone = {
+            row.etl_file_id: row
+            for row in execute(connection, "headstart.delete_bad", first=first, last=last)
         }
+        if {i: row.rows_deleted for i, row in gone.items()} != bad:
+            raise Lost("bad rows are not where they were inserted")
+        left = {i: self._inserted[i].without(row) for i, row in gone.items()}
+        unsure = [i for i, found in left.items() if found is None]
+        counted = execute(connection, "headstart.left", ids=unsure) if unsure else []
+        sure = {i: found for i, found in left.items() if found is not None}
+        return sure | {row.etl_file_id: Inserted.of(row) for row in counted}
 
 
 def bind(connection: Connection, source: str, where: str, target: str) -> None:

@@ -166,6 +166,7 @@ def publish(
         execute(connection, "publish.forget_quarantine", ids=[*chosen, *turned_down])
         execute(connection, "publish.select_files", ids=chosen)
         execute(connection, "publish.good_rows")
+        execute(connection, "publish.bad_rows")
         counts = Counts()
         days = sorted({day for i in chosen for day in outlook.days_of.get(i, ())})
         lock_days(connection, [*days, *redo.days])

@@ -24,18 +24,19 @@ SELECT coalesce(bool_and(pg_try_advisory_xact_lock(7102, bucket)), true)
 FROM unnest(CAST(:buckets AS integer [])) AS buckets (bucket);
 
 -- name: delete_bad
+-- How many rows each file loses, and between which times.
 WITH deleted AS (
     DELETE FROM zeek.conn
-    USING pg_temp.staged, (SELECT DISTINCT etl_file_id, etl_line FROM pg_temp.staged_bad) AS bad
+    USING pg_temp.bad_row AS bad
     WHERE
-        staged.etl_file_id = bad.etl_file_id AND staged.etl_line = bad.etl_line
-        AND conn."@timestamp" = staged."@timestamp" AND conn.event_uid = staged.event_uid
+        conn."@timestamp" = bad."@timestamp" AND conn.event_uid = bad.event_uid
         AND conn."@timestamp" BETWEEN CAST(:first AS timestamptz) AND CAST(:last AS timestamptz)
-        AND (conn.etl_file_id, conn.etl_line) = (staged.etl_file_id, staged.etl_line)
-    RETURNING conn.etl_file_id
+        AND (conn.etl_file_id, conn.etl_line) = (bad.etl_file_id, bad.etl_line)
+    RETURNING conn.etl_file_id, conn."@timestamp"
 )
 
-SELECT etl_file_id, count(*) AS rows_deleted
+SELECT
+    etl_file_id, count(*) AS rows_deleted, min("@timestamp") AS min_timestamp, max("@timestamp") AS max_timestamp
 FROM deleted
 GROUP BY etl_file_id;
 

@@ -192,18 +192,27 @@ FROM (
 ) AS kept
 WHERE kept.position <= coalesce(CAST(:most AS bigint), kept.position);
 
+-- name: bad_rows
+-- Staged rows that broke a critical rule, each once: one reading of staging for all who ask for them.
+CREATE TEMPORARY TABLE bad_row ON COMMIT DROP AS
+SELECT staged.*, bad.rule AS broken_rule, bad.rules AS broken_rules
+FROM (
+    SELECT etl_file_id, etl_line, min(rule) AS rule, string_agg(DISTINCT rule, ', ') AS rules
+    FROM pg_temp.staged_bad
+    GROUP BY etl_file_id, etl_line
+) AS bad
+INNER JOIN pg_temp.staged USING (etl_file_id, etl_line);
+
 -- name: quarantine_bad
 INSERT INTO etl.quarantine (etl_file_id, etl_line, reason, rule, mapped, run_id)
-SELECT kept.etl_file_id, kept.etl_line, kept.reason, kept.rule, to_jsonb(staged), :run
+SELECT
+    kept.etl_file_id, kept.etl_line, kept.broken_rules, kept.broken_rule,
+    to_jsonb(kept) - ARRAY['broken_rule', 'broken_rules', 'position'], :run
 FROM (
-    SELECT
-        etl_file_id, etl_line, min(rule) AS rule, string_agg(DISTINCT rule, ', ') AS reason,
-        row_number() OVER (PARTITION BY etl_file_id ORDER BY etl_line) AS position
-    FROM pg_temp.staged_bad
+    SELECT bad.*, row_number() OVER (PARTITION BY etl_file_id ORDER BY etl_line) AS position
+    FROM pg_temp.bad_row AS bad
     WHERE etl_file_id = ANY(:ids)
-    GROUP BY etl_file_id, etl_line
 ) AS kept
-INNER JOIN pg_temp.staged USING (etl_file_id, etl_line)
 WHERE kept.position <= coalesce(CAST(:most AS bigint), kept.position);
 
 -- name: quarantine_conflicts

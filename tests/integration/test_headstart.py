@@ -54,6 +54,14 @@ def bad_rows(folder: Path) -> None:
     write(folder / "more.log", tsv(rows[150:]))
 
 
+def bad_first_and_last(folder: Path) -> None:
+    for number in range(3):
+        rows = flows(100, number * 100)
+        for i in ((0,), (99,), (0, 99))[number]:
+            rows[i] |= {"conn_state": "XX"}
+        write(folder / f"conn{number}.log", tsv(rows))
+
+
 def torn_gzip(folder: Path) -> None:
     packed = gzip.compress(json_lines(flows(400)))
     write(folder / "conn.log", packed[: len(packed) * 2 // 3])
@@ -103,6 +111,7 @@ CASES: list[tuple[Callable[[Path], None], bool]] = [
     (good, True),
     (two_days, True),
     (bad_rows, True),
+    (bad_first_and_last, True),
     (torn_gzip, True),
     (again, False),
     (twice_in_a_new_day, False),
@@ -161,7 +170,11 @@ def load(url: str, folder: Path, before: Path, statement: str | None) -> dict[st
     ("case", "won", "there"),
     [
         *((case, won, False) for case, won in CASES),
-        *((case, won, True) for case, won in CASES if case in (two_days, bad_rows, twice_in_a_new_day)),
+        *(
+            (case, won, True)
+            for case, won in CASES
+            if case in (two_days, bad_rows, bad_first_and_last, twice_in_a_new_day)
+        ),
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
