@@ -203,10 +203,12 @@ class HeadStart:
         if {i: row.rows_deleted for i, row in gone.items()} != bad:
             raise Lost("bad rows are not where they were inserted")
         left = {i: self._inserted[i].without(row) for i, row in gone.items()}
-        unsure = [i for i, found in left.items() if found is None]
-        counted = execute(connection, "headstart.left", ids=unsure) if unsure else []
         sure = {i: found for i, found in left.items() if found is not None}
-        return sure | {row.etl_file_id: Inserted.of(row) for row in counted}
+        if unsure := [i for i in left if i not in sure]:
+            sure |= {
+                row.etl_file_id: Inserted.of(row) for row in execute(connection, "headstart.left", ids=unsure)
+            }
+        return sure
 
 
 def bind(connection: Connection, source: str, where: str, target: str) -> None:
