@@ -31,6 +31,7 @@ def headed(before: Format, line: bytes) -> Format:
     found = _DIRECTIVE.match(line)
     name = found[1].decode() if found else "open"
     rest = line[found.end() if found else 0 :].rstrip(b"\r\n").decode("utf-8", "backslashreplace")
+    rest = rest.replace("\0", r"\x00")  # which no text or jsonb of PostgreSQL's can hold
     separator = before.separator or "\t"
     value = rest[len(separator) :] if rest.startswith(separator) else rest[1:]
     if name == "separator":

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, TypeVar
 
@@ -85,7 +85,7 @@ def _reject_csv(etl_file_id: int, rejects: Sequence[Reject]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for reject in rejects:
-        line_format = json.dumps({name: value for name, value in asdict(reject.format).items() if value})
+        line_format = json.dumps(reject.format.as_json())
         raw = rf"\x{reject.raw.hex()}"
         writer.writerow(
             (etl_file_id, reject.line, raw, reject.cut, line_format, reject.field, reject.reason, reject.rule)

@@ -110,3 +110,17 @@ def test_column_names_of_a_log_are_text_too(store: pipeline.Store, ask: Ask, tmp
             n: "v" for n in NAMES if n != "@timestamp"
         }
     assert ask("SELECT count(*) FROM etl.file") == [(2,)]
+
+
+@pytest.mark.parametrize("line", [b"#types\ttime", b"#empty_field\t(empty)", b"\tip_proto"])
+def test_a_header_with_nul_costs_neither_its_lines_nor_other_files(
+    store: pipeline.Store, ask: Ask, tmp_path: Path, line: bytes
+) -> None:
+    """The header travels with each line of quarantine, into columns that hold no NUL."""
+    rows = [*flows(9), flow(9, orig_pkts="many"), flow(10, conn_state="REG")]
+    assert line in tsv(rows)
+    write(tmp_path / "bad.log", tsv(rows).replace(line, line + b"\0", 1))
+    write(tmp_path / "good.log", tsv(flows(5, 50)))
+    summary = pipeline.ingest(store, [str(tmp_path)])
+    assert [summary.total(term) for term in pipeline.TERMS] == [16, 14, 0, 2], summary.results
+    assert ask("SELECT count(*) FROM etl.quarantine WHERE raw IS NOT NULL") == [(2,)]

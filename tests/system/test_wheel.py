@@ -77,8 +77,10 @@ def installed() -> Iterator[Installed]:
     subprocess.run([*uv, "--python", bin_ / "python", wheel], check=True, capture_output=True)
     (site,) = (folder / "venv" / "lib").glob("python*/site-packages")
     (site / "needs.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    yield Installed(folder=folder, env=env)
-    embedded.stop(folder / "home")
+    made = Installed(folder=folder, env=env)
+    made.sh("conn-etl up")
+    yield made
+    made.sh("conn-etl down")
     shutil.rmtree(folder)
 
 
@@ -100,12 +102,13 @@ def test_the_command_of_the_wheel_does_the_main_job(installed: Installed) -> Non
 def test_an_airflow_that_was_there_gets_the_dags_as_the_page_says(installed: Installed) -> None:
     airflow = Path(installed.env["AIRFLOW_HOME"])
     write(airflow / "dags" / "theirs.py", THEIRS.encode())
-    embedded.start(installed.folder / "home")
     url = embedded.url(installed.folder / "home")
     installed.env["CONN_ETL_DATABASE_URL"] = url
     log = write(installed.folder / "new" / "conn.10:00:00-11:00:00.log", tsv(flows(200, 5_000)))
     # in one environment with Airflow itself, as a wheel that is installed beside it has it
-    installed.sh("printf '#!/bin/sh\\nexec python -m airflow \"$@\"\\n' > venv/bin/airflow; chmod +x venv/bin/airflow")
+    installed.sh(
+        "printf '#!/bin/sh\\nexec python -m airflow \"$@\"\\n' > venv/bin/airflow; chmod +x venv/bin/airflow"
+    )
     installed.sh("airflow db migrate; airflow pools set theirs 3 theirs")
 
     blocks = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
@@ -113,8 +116,12 @@ def test_an_airflow_that_was_there_gets_the_dags_as_the_page_says(installed: Ins
     said = installed.sh("\n".join(line for line in lines if not line.startswith("pip install")))
 
     assert {"theirs", "conn_ingest", "conn_backfill", "conn_maintenance", "conn_quality"} <= set(said.split())
-    assert {"theirs", "conn_ingest"} <= {pool["pool"] for pool in json.loads(installed.sh("airflow pools list -o json"))}
+    assert {"theirs", "conn_ingest"} <= {
+        pool["pool"] for pool in json.loads(installed.sh("airflow pools list -o json"))
+    }
     assert "zeek-quality" in installed.sh("airflow plugins --output json")
     (by_hand,) = re.findall(r"`(airflow dags test [^`]+)`", PAGE)
     installed.sh(by_hand.replace("/var/log/zeek", str(log.parent)))
-    assert ask(url, "SELECT state, rows_loaded FROM etl.file WHERE path = %s", str(log)) == [("published", 200)]
+    assert ask(url, "SELECT state, rows_loaded FROM etl.file WHERE path = %s", str(log)) == [
+        ("published", 200)
+    ]
