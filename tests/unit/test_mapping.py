@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl import times
-from etl.fields import COPY_COLUMNS, FIELDS, FRAME_COLUMNS
-from etl.mapping import FRAME_SCHEMA, standard, to_csv
+from etl.fields import BY_ZEEK, COPY_COLUMNS, FIELDS, FRAME_COLUMNS
+from etl.mapping import FRAME_SCHEMA, empty, standard, to_csv
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -44,6 +44,79 @@ def test_a_line_with_several_faults_is_one_fault() -> None:
     frame, faults = standard(raw(id__orig_h=["x"], id__orig_p=["y"], ts=["z"]))
     assert frame.height == 0
     assert [(fault.line, fault.field) for fault in faults] == [(1, "ts")]
+
+
+CASTS = [
+    ("id.orig_p", "2147483647", 2**31 - 1),
+    ("id.orig_p", "-2147483648", -(2**31)),
+    ("id.orig_p", "2147483648", "integer_out_of_range"),
+    ("id.orig_p", "-2147483649", "integer_out_of_range"),
+    ("orig_bytes", "9223372036854775807", 2**63 - 1),
+    ("orig_bytes", "9223372036854775808", "integer_out_of_range"),
+    ("orig_bytes", "-1", -1),
+    ("orig_bytes", "+1", "not_an_integer"),
+    ("orig_bytes", "1.0", "not_an_integer"),
+    ("orig_bytes", "", "empty_value"),
+    ("duration", "0.25", 0.25),
+    ("duration", "1e-3", 0.001),
+    ("duration", "+1.5", "not_a_number"),
+    ("duration", "inf", "not_a_number"),
+    ("duration", "nan", "not_a_number"),
+    ("local_orig", "T", True),
+    ("local_orig", "F", False),
+    ("local_orig", "true", True),
+    ("local_orig", "false", False),
+    ("local_orig", "1", "not_a_boolean"),
+    ("uid", "x" * 1024, "x" * 1024),
+    ("uid", "x" * 1025, "value_too_long"),
+    ("uid", "é" * 512, "é" * 512),
+    ("uid", "é" * 513, "value_too_long"),
+    ("service", "x" * 2000, "x" * 2000),
+    ("id.resp_h", "fe80::1%eth0", "not_an_ip"),
+    ("id.resp_h", "::ffff:192.0.2.1", "::ffff:192.0.2.1"),
+    ("id.resp_h", "192.0.2.256", "not_an_ip"),
+    ("ts", "1e400", "time_out_of_range"),
+    ("ts", "", "empty_value"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "becomes"), CASTS, ids=range(len(CASTS)))
+def test_a_text_is_cast_or_is_a_fault_with_its_reason(name: str, text: str, becomes: object) -> None:
+    """Between two rows of its column that are good whatever happens to it: null."""
+    frame, faults = standard(raw(**{name: [None, text, None]}))
+    standard_name = BY_ZEEK[name].standard
+    assert frame.schema == FRAME_SCHEMA
+    if faults:
+        assert [(f.line, f.field, f.reason) for f in faults] == [(2, name, becomes)]
+        assert frame["etl_line"].to_list() == [1, 3]
+    else:
+        assert frame[standard_name].to_list() == [None, becomes, None]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("id.orig_p", 2**31),
+        ("id.orig_p", -(2**31) - 1),
+        ("duration", float("inf")),
+        ("ts", float("nan")),
+        ("ts", 1e300),
+    ],
+)
+def test_a_typed_value_may_be_a_fault_too(name: str, value: float) -> None:
+    frame, faults = standard(raw(**{name: [value, None]}))
+    assert [(fault.line, fault.field) for fault in faults] == [(1, name)]
+    assert frame["etl_line"].to_list() == [2]
+
+
+def test_booleans_that_are_typed_pass_as_they_are() -> None:
+    assert standard(raw(local_orig=[True, False, None]))[0]["zeek_connection_local_src"].to_list() == [
+        True, False, None,
+    ]  # fmt: skip
+
+
+def test_the_empty_frame_has_the_schema() -> None:
+    assert (empty().schema, empty().height) == (FRAME_SCHEMA, 0)
 
 
 @settings(max_examples=60, deadline=None)
