@@ -25,18 +25,15 @@ import psutil
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from benchmarks import results
+from benchmarks import results, ten_years
 from benchmarks.server import database, server
 from etl import asking, maintenance, partitions, pipeline, questions
-from etl.db import statement
 from etl.loading import rollups
 from etl.settings import Settings
 from samples.generate import write_conn_log
 
 FIRST = date(2026, 3, 1)
 START = datetime.combine(FIRST, datetime.min.time(), UTC)
-LEAVES = 3_650
-SESSIONS = 8
 WHOLE_SPAN = {"host over the whole span": "host_timeline", "uid alone": "uid_pivot"}
 
 
@@ -59,7 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--load", type=int, default=300_000, help="rows of each log that is loaded")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--leaves", type=int, default=LEAVES)
+    parser.add_argument("--leaves", type=int, default=ten_years.LEAVES)
     chosen = parser.parse_args(arguments)
     with server() as home, tempfile.TemporaryDirectory() as folder:
         figures = measure(home, Path(folder), chosen)
@@ -86,7 +83,7 @@ def measure(home: Path, folder: Path, chosen: argparse.Namespace) -> dict[str, A
     print(f"{len(sealed)} days sealed in {time.monotonic() - begun:.0f} s; size {size(store)}", flush=True)
     figures = compare(open_days, ask_all(store, chosen.days))
     waits = drop_beside_a_load(store, folder, chosen.load)
-    ten_years = many_days(pipeline.Store.open(database(home, "years"), Settings()), chosen.leaves)
+    ten_years = ten_years.measure(pipeline.Store.open(database(home, "years"), Settings()), chosen.leaves)
     return {"loading": loading, "questions": figures, "waits": waits, "ten_years": ten_years}
 
 
@@ -290,63 +287,6 @@ def _watch(store: pipeline.Store, stop: threading.Event, waits: list[float]) -> 
         while not stop.is_set():
             waits.append(float(run(connection, "longest_wait").scalar_one()))
             time.sleep(0.01)
-
-
-# --- ten years ----------------------------------------------------------------------------------------------
-
-
-def many_days(store: pipeline.Store, leaves: int) -> dict[str, Any]:
-    """Planning of a one-day question with so many sealed days, and sessions that ask without a bound at once."""
-    with store.engine.connect() as connection:
-        for begin in range(0, leaves, 50):
-            with connection.begin():
-                for number in range(begin, min(begin + 50, leaves)):
-                    day = date(2016, 1, 1) + timedelta(days=number)
-                    connection.exec_driver_sql(f"SELECT etl.ensure_partition('{day}')")
-                    for index in partitions.INDEXES:
-                        sql = statement(f"partitions.index_{index}").text.replace(" CONCURRENTLY", "")
-                        connection.exec_driver_sql(sql.replace("leaf", partitions.leaf(day)))
-    first, again = zip(*(_planning(store) for _ in range(5)), strict=True)
-    failed = _unbounded(store)
-    print(
-        f"{leaves:,} sealed days: a one-day question is planned in {statistics.median(again):.1f} ms, the first "
-        f"of a session in {statistics.median(first):.1f} ms; {SESSIONS} sessions without a bound: {len(failed)} failed",
-        flush=True,
-    )
-    return {"planning_ms": again, "first_planning_ms": first, "failed": failed}
-
-
-def _planning(store: pipeline.Store) -> tuple[float, float]:
-    """Milliseconds of the first question of a session, and of later ones."""
-    question = questions.load("host_timeline")
-    since = datetime(2020, 5, 1, tzinfo=UTC)
-    values = question.values({"host": "10.0.0.77"}, since, since + timedelta(days=1))
-    clause = asking.bind(f"EXPLAIN (SUMMARY, FORMAT JSON) {question.sql}", list(values))
-    with store.engine.connect() as connection:
-        times = [connection.execute(clause, values).scalar_one()[0]["Planning Time"] for _ in range(5)]
-    return times[0], statistics.median(times[1:])
-
-
-def _unbounded(store: pipeline.Store) -> list[str]:
-    """Sessions that all hold the locks of a question without a bound at the same time; returns the errors."""
-    together = threading.Barrier(SESSIONS, timeout=600)
-    failed: list[str] = []
-
-    def one() -> None:
-        try:
-            with store.engine.connect() as connection, connection.begin():
-                connection.exec_driver_sql("SELECT * FROM zeek.conn WHERE event_uid = 'Cnobody'").all()
-                together.wait()
-        except (sa.exc.DBAPIError, threading.BrokenBarrierError) as error:
-            failed.append(str(error))
-            together.abort()
-
-    sessions = [threading.Thread(target=one) for _ in range(SESSIONS)]
-    for session in sessions:
-        session.start()
-    for session in sessions:
-        session.join()
-    return failed
 
 
 if __name__ == "__main__":
