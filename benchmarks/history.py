@@ -83,8 +83,8 @@ def measure(home: Path, folder: Path, chosen: argparse.Namespace) -> dict[str, A
     print(f"{len(sealed)} days sealed in {time.monotonic() - begun:.0f} s; size {size(store)}", flush=True)
     figures = compare(open_days, ask_all(store, chosen.days))
     waits = drop_beside_a_load(store, folder, chosen.load)
-    ten_years = ten_years.measure(pipeline.Store.open(database(home, "years"), Settings()), chosen.leaves)
-    return {"loading": loading, "questions": figures, "waits": waits, "ten_years": ten_years}
+    decade = ten_years.measure(pipeline.Store.open(database(home, "years"), Settings()), chosen.leaves)
+    return {"loading": loading, "questions": figures, "waits": waits, "ten_years": decade}
 
 
 def rates(
