@@ -79,7 +79,8 @@ def _told(path: str, zone: tzinfo, interval: timedelta | None) -> Window:
         chosen = _zone(found, zone)
         start = _moment(found["day"], found["start"], chosen)
         if found["end"]:
-            return _ordered(start, _moment(found["last_day"], found["end"], chosen))
+            end = _end(start, found["last_day"], found["end"], chosen)
+            return (start, end) if end else (None, None)
         return _lasting(start, interval)
     if found := _SHORT.search(name):
         return _lasting(_moment(f"20{found['day']}", found["start"], zone), interval)
@@ -98,22 +99,23 @@ def _zone(found: re.Match[str], zone: tzinfo) -> tzinfo:
 
 
 def _of_hours(day: str, found: re.Match[str], zone: tzinfo) -> Window:
-    start, end = _moment(day, found["start"], zone), _moment(day, found["end"], zone)
-    if start is None or end is None or end > start:
-        return _ordered(start, end)
-    # when clocks go back, the same hour begins and ends: it is the second one that ends
-    again = _moment(day, found["end"], zone, fold=1)
-    if again is not None and again > start:
-        return start, again
-    if found["end"] > found["start"]:  # clocks go forward, and the hour that it names is not there
-        return None, None
+    start = _moment(day, found["start"], zone)
+    if end := _end(start, day, found["end"], zone):
+        return start, end
     tomorrow = _local(day, found["end"])
-    return start, tomorrow and (tomorrow + timedelta(days=1)).replace(tzinfo=zone).astimezone(UTC)
+    # a later time that ends no window: clocks go forward, and the hour that it names is not there
+    if start is None or tomorrow is None or found["end"] > found["start"]:
+        return None, None
+    return start, (tomorrow + timedelta(days=1)).replace(tzinfo=zone).astimezone(UTC)
 
 
-def _ordered(start: datetime | None, end: datetime | None) -> Window:
-    """A window that ends before it begins is none."""
-    return (start, end) if start and end and end > start else (None, None)
+def _end(start: datetime | None, day: str, clock: str, zone: tzinfo) -> datetime | None:
+    """The end of a window, None if it is not after its start.
+
+    When clocks go back, the same hour begins and ends: it is the second one that ends.
+    """
+    ends = (_moment(day, clock, zone, fold=fold) for fold in (0, 1))
+    return next((end for end in ends if start and end and end > start), None)
 
 
 def _lasting(start: datetime | None, interval: timedelta | None) -> Window:
