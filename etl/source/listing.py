@@ -88,15 +88,18 @@ def _remote(given: str, sensors: Sensors) -> Iterator[FoundFile]:
                 f"{given}: there is no such object or prefix", hint="give a log, or a folder of logs"
             )
         if not found.is_folder:
-            yield _found(_Entry(path=given, shown=given, size=found.size, mtime=found.mtime), sensors)
+            yield _found(replace(_object(found), path=given, shown=given), sensors)
             return
         for files in remote.folders(given, _wanted):
-            entries = [_Entry(path=f.path, shown=f.path, size=f.size, mtime=f.mtime) for f in files]
-            yield from _arranged([_named(entry) for entry in entries], sensors)
+            yield from _arranged([_named(_object(file)) for file in files], sensors)
     except (FileNotFoundError, PermissionError) as error:
         raise EnvironmentProblem(
             f"{given}: {error}", hint="see that these credentials may list and read it"
         ) from error
+
+
+def _object(file: remote.RemoteFile) -> _Entry:
+    return _Entry(path=file.path, shown=file.path, size=file.size, mtime=file.mtime, error=file.error)
 
 
 def _wanted(name: str) -> bool:

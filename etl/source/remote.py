@@ -7,29 +7,35 @@ fsspec is loaded by the first URL only.
 
 from __future__ import annotations
 
+import errno
 import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, cast
 
-from etl.errors import ConnEtlError, EnvironmentProblem, StorageAway, Unreadable
+from etl.errors import ConnEtlError, EnvironmentProblem, FileError, StorageAway, Unreadable
 
 READ_AHEAD = 8 << 20
 """Bytes of one request; what a file in the making holds in memory."""
 _TIMES = ("LastModified", "last_modified", "mtime", "updated", "created")
+_S3 = ("s3://", "s3a://")
+_VERSION = "?versionId="
+"""What s3fs takes for the end of an object's name, wherever in the name it stands."""
+_RENAME = "copy the object to another name"
 _REFUSED = ("credential", "accessdenied", "forbidden", "invalidaccesskey", "signaturedoesnotmatch")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RemoteFile:
-    """One object as its listing shows it."""
+    """One object as its listing shows it; ``error`` says why it cannot be read."""
 
     path: str
     size: int
     mtime: datetime
     is_folder: bool = False
+    error: FileError | None = None
 
 
 def is_remote(text: str) -> bool:
@@ -98,35 +104,103 @@ def info(url: str) -> RemoteFile | None:
     with _translated(url):
         system, path = _system(url)
         try:
-            return _file(system, system.info(path))
+            found = _file(system, system.info(path))
         except FileNotFoundError:
             return None
+        except OSError as error:
+            if error.errno == errno.EINVAL and _is_version(url):
+                return None  # it is no version that the store could have
+            raise
+    return None if found.is_folder and _is_version(url) else found
 
 
 def folders(url: str, wanted: Callable[[str], bool]) -> Iterator[list[RemoteFile]]:
-    """The objects below a URL, one list a folder, folders in the order of their names; ``wanted`` tells by name."""
-    waiting = [url]
+    """The objects below a URL, one list a folder, folders in the order of their names; ``wanted`` tells by name.
+
+    What cannot be read, folders too, is among the objects and has its error.
+    """
+    waiting = [_top(url)]
     while waiting:
         folder = waiting.pop()
         with _translated(folder):
-            system, path = _system(folder)
-            entries = [_file(system, entry) for entry in system.ls(path, detail=True)]
-        own = folder.rstrip("/")
-        entries = [e for e in entries if e.path.rstrip("/") != own and wanted(_name(e.path))]
-        yield [entry for entry in entries if not entry.is_folder]
-        waiting += sorted((entry.path for entry in entries if entry.is_folder), reverse=True)
+            entries = [_judged(entry) for entry in _entries(folder)]
+        entries = [e for e in entries if not _is_itself(e, folder) and wanted(_name(e, folder))]
+        below = [entry.path for entry in entries if entry.is_folder and entry.error is None]
+        yield [entry for entry in entries if not entry.is_folder or entry.error is not None]
+        waiting += sorted(below, reverse=True)
 
 
-def _name(path: str) -> str:
-    return path.rstrip("/").rpartition("/")[2]
+def _top(url: str) -> str:
+    """A folder of S3 that is given with a slash is the one without: ``p/`` would be a folder without a name in it."""
+    protocol, mark, path = url.partition("://")
+    return f"{protocol}{mark}{path.rstrip('/')}" if url.startswith(_S3) else url
+
+
+def _entries(folder: str) -> list[RemoteFile]:
+    """What is right below a folder."""
+    system, path = _system(folder)
+    slashes = folder[len(folder.rstrip("/")) :]
+    if slashes and path and folder.startswith(_S3):
+        return _nameless(system, path, slashes)
+    return [_file(system, entry) for entry in system.ls(path, detail=True)]
+
+
+def _nameless(system: Any, path: str, slashes: str) -> list[RemoteFile]:
+    """What is in the folder without a name that ``p//y.log`` has in ``p``: ``ls`` would list ``p`` again."""
+    asked = {"prefix": slashes, "maxdepth": 1, "detail": True}
+    try:
+        files = system.find(path, **asked).values()
+        # asked twice, since an object hides behind a folder of the same name
+        both = system.find(path, withdirs=True, **asked).values()
+    except ValueError:
+        error = Unreadable("a folder without a name; this s3fs cannot list it", hint="install a newer s3fs")
+        folder = {"name": path + slashes, "type": "directory"}
+        return [replace(_file(system, folder), error=error)]
+    found = [*files, *(entry for entry in both if entry["type"] == "directory")]
+    return [_file(system, entry) for entry in found]
+
+
+def _judged(entry: RemoteFile) -> RemoteFile:
+    """Turn down what s3fs would take for another object than the one of this name."""
+    if not entry.path.startswith(_S3):
+        return entry
+    if _VERSION in entry.path:
+        return replace(
+            entry, error=Unreadable(f"a name with {_VERSION} in it cannot be asked for", hint=_RENAME)
+        )
+    if entry.path.endswith("/") and not entry.is_folder and entry.size:
+        return replace(entry, error=Unreadable("a name that ends in / cannot be asked for", hint=_RENAME))
+    return entry
+
+
+def _is_itself(entry: RemoteFile, folder: str) -> bool:
+    """Whether an entry of a folder is the folder, or the empty object that stands for it."""
+    if entry.path.startswith(_S3) and (entry.is_folder or entry.error is not None):
+        return False
+    return entry.path.rstrip("/") == folder.rstrip("/")
+
+
+def _name(entry: RemoteFile, folder: str) -> str:
+    """The name in the folder, empty for one without a name."""
+    path = entry.path.rstrip("/")
+    return "" if path == folder.rstrip("/") else path.rpartition("/")[2]
+
+
+def _is_version(url: str) -> bool:
+    return url.startswith(_S3) and _VERSION in url
 
 
 def _system(url: str) -> tuple[Any, str]:
-    """The file system of a URL and the path in it; listings are asked for anew each time."""
-    from fsspec.core import url_to_fs
+    """The file system of a URL and the path in it; listings are asked for anew each time.
 
-    system, path = url_to_fs(url, use_listings_cache=False)
-    return system, path
+    fsspec's own ``url_to_fs`` would take ``::`` in an object's name for a chain of file systems.
+    """
+    from fsspec import filesystem, get_filesystem_class
+
+    protocol = url.partition("://")[0]
+    kind: Any = get_filesystem_class(protocol)
+    options = kind._get_kwargs_from_urls(url)  # noqa: SLF001  a host or a version; there is no public way
+    return filesystem(protocol, **options | {"use_listings_cache": False}), kind._strip_protocol(url)  # noqa: SLF001
 
 
 def _file(system: Any, entry: Mapping[str, Any]) -> RemoteFile:

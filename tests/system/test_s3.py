@@ -144,6 +144,85 @@ def test_a_cut_object_is_incomplete_and_one_that_vanished_failed(put: Put, store
         source.opened(f"{root(url)}/nowhere.log")
 
 
+ODD_KEYS: dict[str, str | None] = {
+    # what s3fs or fsspec read more in than a name; the reason where it cannot be read
+    "p/x.log": None,
+    "p/a::b.log": None,
+    "p/dir::s3/c.log": None,
+    "p/s3://d.log": None,
+    "p/a b#c?d=%20&versionId=1*.log": None,
+    "p//y.log": None,
+    "p//y.log/z.log": None,
+    "p//sub/y.log": None,
+    "p///y.log": None,
+    "p/sub//z.log": None,
+    "p/q?versionId=x.log": "?versionId= in it cannot be asked for",
+    "p/f?versionId=1/x.log": "?versionId= in it cannot be asked for",
+    "p/full/": "ends in / cannot be asked for",
+}
+
+
+def test_an_odd_key_is_loaded_or_has_its_reason_and_stops_nothing(put: Put, store: pipeline.Store) -> None:
+    keys = {key: put(key, tsv(flows(2, number * 10))) for number, key in enumerate(ODD_KEYS)}
+    put("p/", b"")
+    put("p//", b"")
+    put("p//current/conn.log", b"")
+    top = f"{root(keys['p/x.log'])}/p"
+    found = {file.path: file.turned_down for file in source.listed([top])}
+    keys["p/f?versionId=1/x.log"] = f"{top}/f?versionId=1"  # the folder stands for what is in it
+    assert set(found) == set(keys.values())
+    for key, why in ODD_KEYS.items():
+        error = found[keys[key]]
+        assert (why in str(error) and isinstance(error, Unreadable)) if why else error is None, key
+    good = sum(why is None for why in ODD_KEYS.values())
+    assert pipeline.ingest(store, [f"{top}/"]).total("rows_loaded") == 2 * good
+    again = pipeline.ingest(store, [top])
+    assert (again.total("rows_read"), len(again.results)) == (0, len(ODD_KEYS))
+
+
+@pytest.mark.parametrize("key", ["a::b.log", "p//y.log", "current//y.log", "/y.log"])
+def test_an_odd_key_can_be_given_itself_and_its_folder_too(put: Put, key: str) -> None:
+    url = put(key, tsv(flows(1)))
+    folder = f"{root(url)}/{key.partition('/')[0]}" if key.rpartition("/")[0] else root(url)
+    for given in (url, folder, f"{folder}/" if folder != url else url):
+        assert [file.path for file in source.listed([given])] == [url]
+    with source.opened(url) as stream:
+        assert stream.read() == tsv(flows(1))
+
+
+def test_an_s3fs_that_cannot_list_a_folder_without_a_name_turns_it_down(
+    put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import s3fs
+
+    def find(*_: object, **__: object) -> None:
+        raise ValueError("Can not specify 'prefix' option alongside 'maxdepth'.")
+
+    put("p//y.log", tsv(flows(1)))
+    url = put("p/x.log", tsv(flows(1)))
+    monkeypatch.setattr(s3fs.S3FileSystem, "find", find)
+    (file, nameless) = source.listed([f"{root(url)}/p"])
+    assert (file.path, file.turned_down) == (url, None)
+    assert (nameless.path, type(nameless.turned_down)) == (f"{root(url)}/p/", Unreadable)
+
+
+def test_a_version_of_an_object_can_be_given_and_one_that_is_not_there_is_a_misuse(put: Put) -> None:
+    url = put("v.log", b"")
+    client = boto3.client("s3")
+    bucket = urlparse(url).netloc
+    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    version = client.put_object(Bucket=bucket, Key="v.log", Body=b"first")["VersionId"]
+    client.put_object(Bucket=bucket, Key="v.log", Body=b"second")
+    given = f"{url}?versionId={version}"
+    assert [(file.path, file.size) for file in source.listed([given])] == [(given, 5)]
+    with source.opened(given) as stream:
+        assert stream.read() == b"first"
+    put("folder/x.log", b"")
+    for nothing in (f"{url}?versionId=x.log", f"{root(url)}/folder?versionId=1"):
+        with pytest.raises(Misuse):
+            list(source.listed([nothing]))
+
+
 @pytest.mark.parametrize(
     ("address", "error"),
     [("s3://no-such-bucket-here/x", Misuse), ("nosuch://x/y", EnvironmentProblem)],
