@@ -106,7 +106,8 @@ class Decompressed:
 
         Raises:
             TooLarge: more decompressed bytes than ``max_bytes``.
-            Unreadable: the stream cannot be read, or not one byte of a packed file can be decoded.
+            Unreadable: the stream cannot be read, not one byte of a packed file can be decoded, or it is damaged
+                inside: a checksum at the end says that something is wrong, and not what.
         """
         self._hold(_LONGEST_MAGIC)
         self.kind = kind_of(self._held)
@@ -160,8 +161,10 @@ class Decompressed:
             try:
                 chunk = member.decompress(packed, CHUNK_BYTES)
             except _ERRORS as error:
-                self.incomplete = f"corrupt {self.kind}: {error}"
-                return
+                raise Unreadable(
+                    f"corrupt {self.kind}: {error}; nothing tells which of its rows are right",
+                    hint="bring a whole copy, or load what can be unpacked: zcat FILE | conn-etl ingest -",
+                ) from error
             if chunk:
                 yield chunk
         self._held = member.unused_data

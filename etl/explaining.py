@@ -73,9 +73,10 @@ def explain(path: str, settings: Settings, store: Store | None) -> Explanation:
     Raises:
         Misuse: there is no such file.
     """
-    (file, *more) = itertools.islice(source.listed([path], sensors_of(settings)), 2)
-    if more:
-        raise Misuse(f"{path} is a folder", hint="name one file of it")
+    found = list(itertools.islice(source.listed([path], sensors_of(settings)), 2))
+    if len(found) != 1:
+        raise Misuse(f"{source.named(path)} is a folder", hint="name one file of it")
+    (file,) = found
     reading = _read(file, settings)
     scan = reading.scan
     formats: Sequence[Format] = scan.formats if scan else ()

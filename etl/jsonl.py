@@ -95,7 +95,9 @@ class JsonSource:
         seen = {field for key in self._seen if (field := self._names.find(key)[0])}
         seen |= {name for raw in raws for name in raw.columns if raw[name].null_count() < raw.height}
         if missing := [field.zeek for field in REQUIRED if field.zeek not in seen]:
-            raise MissingColumn(f"no line has {', '.join(missing)}")
+            raise MissingColumn(
+                f"none of its first {sum(raw.height for raw in raws):,} lines has {', '.join(missing)}"
+            )
 
     # --- lines by plan, the doubtful ones again ---------------------------------------------------------------
 

@@ -21,6 +21,17 @@ FIRST_DAY = datetime(1990, 1, 1, tzinfo=UTC)
 """The first day that zeek.conn can have."""
 
 
+def _checked(pattern: str) -> str:
+    """A misspelt part would be taken for a folder of that name, and no log would have a sensor."""
+    parts = re.findall(r"\{[^}]*\}?|\}", pattern)
+    for part in parts:
+        if part not in PATTERN_PARTS:
+            raise ValueError(f"{part} is none of {', '.join(PATTERN_PARTS)}")
+    if parts.count("{sensor}") > 1:
+        raise ValueError("{sensor} stands in it twice")
+    return pattern
+
+
 class SensorSettings(BaseModel):
     """What is particular to one sensor; what is left out is as for all."""
 
@@ -34,6 +45,11 @@ class SensorSettings(BaseModel):
     quiet_hours: tuple[Hour, ...] | None = Field(
         None, description="hours (UTC) in which no file is no hole and nobody is late"
     )
+
+    @field_validator("path")
+    @classmethod
+    def _known_parts(cls, path: str | None) -> str | None:
+        return path and _checked(path)
 
     @field_validator("zone")
     @classmethod
@@ -142,11 +158,7 @@ class Settings(BaseSettings):
     @field_validator("path_patterns")
     @classmethod
     def _known_parts(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        """A misspelt part would be taken for a folder of that name, and no log would have a sensor."""
-        for found in re.findall(r"\{[^}]*\}?|\}", "".join(patterns)):
-            if found not in PATTERN_PARTS:
-                raise ValueError(f"{found} is none of {', '.join(PATTERN_PARTS)}")
-        return patterns
+        return tuple(map(_checked, patterns))
 
     @field_validator("earliest")
     @classmethod

@@ -13,6 +13,8 @@ from etl.cli.app import Json, dump, err, out, store, table
 from etl.errors import NothingToLoad
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from etl.pipeline import FileResult, Summary
 
 SHOWN = 20
@@ -57,12 +59,12 @@ def ingest(  # noqa: PLR0913  a parameter is an option of the command
     as_json: Json = False,
 ) -> None:
     """Load conn logs; what was loaded before is not loaded again."""
-    if dry_run:
-        _dry_run(_given(paths), as_json)
-        return
     from etl import pipeline
 
     first, last = shared.ordered(shared.moment("since", since), shared.moment("until", until))
+    if dry_run:
+        _dry_run(_given(paths), first, last, as_json=as_json)
+        return
     target = store()
     with _progress(quiet=as_json) as step:
         summary = pipeline.ingest(
@@ -178,10 +180,10 @@ def _progress(*, quiet: bool) -> Any:
     return bar()
 
 
-def _dry_run(paths: list[str], as_json: bool) -> None:
+def _dry_run(paths: list[str], since: datetime | None, until: datetime | None, *, as_json: bool) -> None:
     from etl import pipeline
 
-    found = list(pipeline.try_out(paths, shared.settings()))
+    found = list(pipeline.try_out(paths, shared.settings(), since, until))
     if as_json:
         dump({"files": len(found), "dry_run": True, "results": [asdict(result) for result in found]})
     else:

@@ -85,8 +85,8 @@ def prepare(connection: Connection, batch_id: int, files: Sequence[BatchFile], b
     with connection.begin():
         execute(connection, "publish.tune")
         staging.bind(connection, batch_id)
-        expired = {row.etl_file_id: row.expired for row in execute(connection, "publish.expired")}
-        judged = ((f, over_budget(f, budget, expired.get(f.etl_file_id, 0))) for f in files)
+        forgiven = {row.etl_file_id: row.lines for row in execute(connection, "publish.forgiven")}
+        judged = ((f, over_budget(f, budget, forgiven.get(f.etl_file_id, 0))) for f in files)
         refused: dict[int, FileError] = {f.etl_file_id: error for f, error in judged if error is not None}
         hopeful = [f.etl_file_id for f in files if f.kind is None and f.etl_file_id not in refused]
         for row in execute(connection, "publish.days", ids=hopeful):
@@ -118,9 +118,12 @@ def heed_retired(connection: Connection, days: Collection[date]) -> None:
         raise DayRetired(f"retention dropped {gone[0]} while its rows were on the way")
 
 
-def over_budget(file: BatchFile, budget: Budget, expired: int = 0) -> OverBudget | None:
-    """The error of a file with too many bad rows, unless somebody accepted it; expired rows are not bad ones."""
-    bad, read = (file.rows_rejected or 0) + (file.rows_failed or 0) - expired, file.rows_read or 0
+def over_budget(file: BatchFile, budget: Budget, forgiven: int = 0) -> OverBudget | None:
+    """The error of a file with too many bad rows, unless somebody accepted it; some are no fault of the file."""
+    bad, read = (
+        (file.rows_rejected or 0) + (file.rows_failed or 0) - forgiven,
+        (file.rows_read or 0) - forgiven,
+    )
     if file.accepted or not bad:
         return None
     if bad == read:
@@ -184,8 +187,10 @@ def publish(
                 _finish(connection, verdict, counts)
         if chosen:
             execute(connection, "ledger.supersede", ids=chosen)
-            execute(connection, "ledger.close_superseded", paths=[v.file.path for v in verdicts])
             execute(connection, "ledger.note_columns", ids=chosen)
+        settled = [*chosen, *turned_down]
+        execute(connection, "ledger.close_superseded", ids=settled)
+        execute(connection, "ledger.pass_over", ids=settled)
         connection.exec_driver_sql("DROP VIEW IF EXISTS pg_temp.good, pg_temp.target")
         staging.drop(connection, batch_id)
     return verdicts

@@ -238,9 +238,13 @@ def _result(after: sa.Row[Any], run_id: str) -> FileResult:
     )
 
 
-def try_out(paths: Sequence[str], settings: Settings) -> Iterator[FileResult]:
+def try_out(
+    paths: Sequence[str], settings: Settings, since: datetime | None = None, until: datetime | None = None
+) -> Iterator[FileResult]:
     """Read and map files without any database: what the reader makes of them (``ingest --dry-run``)."""
     for file in source.listed(paths, sensors_of(settings)):
+        if not source.overlaps(file, since, until):
+            continue
         if (error := file.turned_down) is None:
             try:
                 yield _try(file.path, settings)

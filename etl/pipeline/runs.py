@@ -24,7 +24,9 @@ def begin(store: Store, run_id: str, kind: str, arguments: Mapping[str, Any]) ->
     """
     with store.loading() as connection:
         schema.require_current(connection)
-        ledger.begin_run(connection, run_id, kind, json.dumps(arguments, default=str))
+        # a path may have bytes that are no text, which jsonb cannot hold
+        told = json.dumps(arguments, default=str, ensure_ascii=False).encode(errors="replace")
+        ledger.begin_run(connection, run_id, kind, told.decode())
         if dag := arguments.get("dag"):
             with connection.begin():
                 db.execute(connection, "ledger.end_earlier", run=run_id, dag=dag)

@@ -47,7 +47,9 @@ def local_path(text: str) -> Path:
 
 def named(target: str) -> str:
     """A file as the ledger names it, whether it is still there or not."""
-    return target if "://" in target or stdin.is_stdin(target) else ledger_path(os.path.abspath(target))  # noqa: PTH100  as in listed()
+    if remote.is_remote(target) or stdin.is_stdin(target):
+        return target
+    return ledger_path(os.path.abspath(local_path(target)))  # noqa: PTH100  as in listed()
 
 
 def mtime_of(status: os.stat_result) -> datetime:

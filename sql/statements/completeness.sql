@@ -1,16 +1,24 @@
 -- name: holes
+-- Missing windows that touch an hour in which the sensor is not quiet.
 SELECT sensor, window_start, window_end
 FROM etl.completeness
 WHERE
     state = 'missing'
     AND (CAST(:since AS timestamptz) IS NULL OR window_end > :since)
-    AND (
-        sensor = ANY(CAST(:own AS text []))
-        OR extract(HOUR FROM window_start AT TIME ZONE 'UTC') <> all(CAST(:quiet AS integer []))
-    )
-    AND (sensor, extract(HOUR FROM window_start AT TIME ZONE 'UTC')::integer) NOT IN (
-        SELECT own.sensor, own.hour
-        FROM unnest(CAST(:own_sensors AS text []), CAST(:own_hours AS integer [])) AS own (sensor, hour)
+    AND EXISTS (
+        SELECT FROM
+            generate_series(
+                date_trunc('hour', window_start, 'UTC'), window_end - interval '1 microsecond', interval '1 hour'
+            ) AS touched (at)
+        WHERE
+            CASE
+                WHEN sensor = ANY(CAST(:own AS text []))
+                    THEN (sensor, extract(HOUR FROM touched.at AT TIME ZONE 'UTC')::integer) NOT IN (
+                        SELECT own.sensor, own.hour
+                        FROM unnest(CAST(:own_sensors AS text []), CAST(:own_hours AS integer [])) AS own (sensor, hour)
+                    )
+                ELSE extract(HOUR FROM touched.at AT TIME ZONE 'UTC') <> all(CAST(:quiet AS integer []))
+            END
     )
 ORDER BY sensor, window_start;
 

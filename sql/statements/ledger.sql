@@ -162,14 +162,28 @@ WHERE
     AND older.state IN ('published', 'incomplete') AND older.first_seen <= newer.first_seen;
 
 -- name: close_superseded
+-- Lines of older states of the same path, refused ones among them: the newest has its own.
 UPDATE etl.quarantine
 SET
     state = 'closed', resolved_at = now(), resolved_by = current_user,
     resolution = 'the file was superseded'
-FROM etl.file
+FROM etl.file AS older
+INNER JOIN etl.file AS newer USING (path)
 WHERE
-    quarantine.etl_file_id = file.etl_file_id AND quarantine.state = 'open' AND file.state = 'superseded'
-    AND file.path = ANY(:paths);
+    newer.etl_file_id = ANY(:ids) AND older.etl_file_id <> newer.etl_file_id
+    AND older.first_seen <= newer.first_seen AND older.state IN ('superseded', 'refused')
+    AND quarantine.etl_file_id = older.etl_file_id AND quarantine.state = 'open';
+
+-- name: pass_over
+-- An older state of the same path that nobody came to read before it changed: it is nowhere any more.
+UPDATE etl.file AS older
+SET
+    state = 'skipped', kind = 'gone', reason = 'it changed before it was read, into file ' || newer.etl_file_id,
+    finished_at = now()
+FROM etl.file AS newer
+WHERE
+    newer.etl_file_id = ANY(:ids) AND older.path = newer.path AND older.etl_file_id <> newer.etl_file_id
+    AND older.first_seen <= newer.first_seen AND older.state = 'found' AND older.before IS NULL;
 
 -- name: note_columns
 INSERT INTO etl.unknown_column (name, type, etl_file_id)

@@ -23,16 +23,20 @@ ORDER BY days.day;
 -- name: ensure_partition
 SELECT etl.ensure_partition(:day);
 
--- name: expired
--- Rows of each file that would be good, had retention not dropped their day.
-SELECT bad.etl_file_id, count(*) AS expired
+-- name: forgiven
+-- Lines of each file that are no fault of it: rows of days that retention dropped, lines of other logs among its own.
+SELECT forgiven.etl_file_id, count(*) AS lines
 FROM (
     SELECT etl_file_id, etl_line
     FROM pg_temp.staged_bad
     GROUP BY etl_file_id, etl_line
     HAVING bool_and(rule = 'expired')
-) AS bad
-GROUP BY bad.etl_file_id;
+    UNION ALL
+    SELECT etl_file_id, etl_line
+    FROM pg_temp.staged_reject
+    WHERE reason = 'other_log'
+) AS forgiven
+GROUP BY forgiven.etl_file_id;
 
 -- name: retired
 SELECT day FROM etl.retired_day WHERE day = ANY(:days) ORDER BY day;
