@@ -17,7 +17,7 @@ from etl.errors import EnvironmentProblem, FileError, Gone, Misuse, NotAFile, Ot
 from etl.models import FoundFile
 from etl.source import remote, stdin
 from etl.source.names import NEVER, base, is_other
-from etl.source.paths import ledger_path, legible, mtime_of, other_form
+from etl.source.paths import ledger_path, legible, local_path, mtime_of, other_form
 from etl.source.sensors import Sensors
 
 _NO_FILE = "it is no regular file (a pipe, a socket or a device)"
@@ -58,7 +58,7 @@ def listed(paths: Iterable[str], sensors: Sensors | None = None) -> Iterator[Fou
 def _local(given: str, sensors: Sensors) -> Iterator[FoundFile]:
     if not given:  # the shell's, where a variable is not set; it would stand for the current folder
         raise Misuse("an empty path", hint="give a log, or a folder of logs")
-    path = os.path.abspath(given)  # noqa: PTH100  resolve() would rename what a symlink names
+    path = os.path.abspath(local_path(given))  # noqa: PTH100  resolve() would rename what a symlink names
     try:
         is_folder = stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116  a name of any bytes
     except (OSError, ValueError) as error:
