@@ -18,6 +18,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import psutil
 import psycopg2
 from sqlalchemy.engine import make_url
 
@@ -216,12 +217,19 @@ def _prepare(place: Place, env: dict[str, str]) -> None:
 def _wait(place: Place, address: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        if all(_how(name, health(address)) == "healthy" for name in START_ORDER):
+        said = health(address)
+        if all(_runs(place, name) and _how(name, said) == "healthy" for name in START_ORDER):
             return
         time.sleep(0.3)
     raise DatabaseAway(
         "Airflow is not well after four minutes", hint=f"see {place.logs}; `make down` stops it"
     )
+
+
+def _runs(place: Place, name: str) -> bool:
+    """Whether its process is there: for half a minute the api-server takes a killed one's last sign of life for good."""
+    pid = place.state().get("components", {}).get(name, {}).get("pid")
+    return pid is not None and psutil.pid_exists(pid)
 
 
 def _how(name: str, said: dict[str, dict[str, str]]) -> str:
