@@ -227,7 +227,7 @@ def _wait(place: Place, address: str) -> None:
 
 
 def _runs(place: Place, name: str) -> bool:
-    """Whether its process is there: for half a minute the api-server takes a killed one's last sign of life for good."""
+    """Whether its process is there: Airflow takes the last sign of life of a killed one for good for half a minute."""
     pid = place.state().get("components", {}).get(name, {}).get("pid")
     return pid is not None and psutil.pid_exists(pid)
 
