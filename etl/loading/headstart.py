@@ -54,11 +54,9 @@ class Inserted:
         self.min_timestamp = min(self.min_timestamp, row.min_timestamp)
         self.max_timestamp = max(self.max_timestamp, row.max_timestamp)
 
-    def without(self, gone: Any) -> Inserted | None:
-        """What is left without some rows; None when one of them was the first or the last, and has to be looked for."""
-        if gone.min_timestamp == self.min_timestamp or gone.max_timestamp == self.max_timestamp:
-            return None
-        return replace(self, rows_loaded=self.rows_loaded - gone.rows_deleted)
+    def begins_or_ends_with(self, row: Any) -> bool:
+        """Whether some of its rows are at an end of the span."""
+        return bool(row.min_timestamp == self.min_timestamp or row.max_timestamp == self.max_timestamp)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,25 +188,24 @@ class HeadStart:
         except sa.exc.IntegrityError as error:
             raise Lost("a row is there twice") from error
         bad = {file.etl_file_id: file.rows_failed for file in files if file.rows_failed}
-        return self._inserted | (self._without(connection, bad) if bad else {})
+        return self._without(connection, bad) if bad else self._inserted
 
     def _without(self, connection: Connection, bad: Mapping[int, int]) -> dict[int, Inserted]:
-        """Delete the bad rows; what is left of their files."""
+        """Delete the bad rows, and return what is left; nothing for a file without a good row."""
         first = min(found.min_timestamp for found in self._inserted.values())
         last = max(found.max_timestamp for found in self._inserted.values())
-        gone = {
-            row.etl_file_id: row
-            for row in execute(connection, "headstart.delete_bad", first=first, last=last)
-        }
+        deleted = execute(connection, "headstart.delete_bad", first=first, last=last)
+        gone = {row.etl_file_id: row for row in deleted}
         if {i: row.rows_deleted for i, row in gone.items()} != bad:
             raise Lost("bad rows are not where they were inserted")
-        left = {i: self._inserted[i].without(row) for i, row in gone.items()}
-        sure = {i: found for i, found in left.items() if found is not None}
-        if unsure := [i for i in left if i not in sure]:
-            sure |= {
-                row.etl_file_id: Inserted.of(row) for row in execute(connection, "headstart.left", ids=unsure)
-            }
-        return sure
+        unsure = [i for i, row in gone.items() if self._inserted[i].begins_or_ends_with(row)]
+        left = {i: found for i, found in self._inserted.items() if i not in unsure}
+        for i in left.keys() & gone.keys():
+            left[i] = replace(left[i], rows_loaded=left[i].rows_loaded - gone[i].rows_deleted)
+        if unsure:
+            counted = execute(connection, "headstart.left", ids=unsure)
+            left |= {row.etl_file_id: Inserted.of(row) for row in counted}
+        return left
 
 
 def bind(connection: Connection, source: str, where: str, target: str) -> None:

@@ -207,6 +207,18 @@ def test_what_is_loaded_is_the_same(
     assert with_head == without
 
 
+def test_an_accepted_file_without_a_good_row_does_not_stop_its_batch(
+    store: pipeline.Store, finished: list[int], tmp_path: Path
+) -> None:
+    write(tmp_path / "a.log", tsv(flows(200)))
+    write(tmp_path / "b.log", tsv(flows(150, 200, conn_state="XX")))
+    results = pipeline.ingest(store, [str(tmp_path)], accepted_by="somebody").results
+    assert finished
+    assert [(r.state, r.rows_loaded, r.rows_quarantined) for r in results] == [
+        ("published", 200, 0), ("published", 0, 150),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "lock", ["7102, {bucket}", "7103, 20513", "7104, 20513"], ids=["bytes", "day", "new day"]
 )
