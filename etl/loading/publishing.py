@@ -120,10 +120,8 @@ def heed_retired(connection: Connection, days: Collection[date]) -> None:
 
 def over_budget(file: BatchFile, budget: Budget, forgiven: int = 0) -> OverBudget | None:
     """The error of a file with too many bad rows, unless somebody accepted it; some are no fault of the file."""
-    bad, read = (
-        (file.rows_rejected or 0) + (file.rows_failed or 0) - forgiven,
-        (file.rows_read or 0) - forgiven,
-    )
+    bad = (file.rows_rejected or 0) + (file.rows_failed or 0) - forgiven
+    read = (file.rows_read or 0) - forgiven
     if file.accepted or not bad:
         return None
     if bad == read:
@@ -169,7 +167,7 @@ def publish(
         execute(connection, "publish.forget_quarantine", ids=[*chosen, *turned_down])
         execute(connection, "publish.select_files", ids=chosen)
         execute(connection, "publish.good_rows")
-        execute(connection, "publish.bad_rows")
+        execute(connection, "publish.bad_rows", most=KEPT_OF_REFUSED)
         counts = Counts()
         days = sorted({day for i in chosen for day in outlook.days_of.get(i, ())})
         lock_days(connection, [*days, *redo.days])
@@ -258,12 +256,12 @@ def _quarantine(
     counts: Counts,
 ) -> None:
     """Write rejects and bad rows, then read again the lines whose bytes staging does not hold."""
+    run = next(iter(files.values())).run_id
     for ids, most in ((chosen, None), (turned_down, KEPT_OF_REFUSED)):
         if ids:
-            run = next(iter(files.values())).run_id
             execute(connection, "publish.quarantine_rejects", ids=ids, most=most, run=run)
-            execute(connection, "publish.quarantine_bad", ids=ids, most=most, run=run)
     touched = [*chosen, *turned_down]
+    execute(connection, "publish.quarantine_bad", ids=touched, run=run)
     missing: dict[int, list[int]] = defaultdict(list)
     for row in execute(connection, "publish.without_raw", ids=touched):
         missing[row.etl_file_id].append(row.etl_line)

@@ -65,6 +65,7 @@ def publish(
         execute(connection, "replay.leave_out")
         execute(connection, "publish.select_files", ids=list(files))
         execute(connection, "publish.good_rows")
+        execute(connection, "publish.bad_rows", most=0)
         counts = Counts()
         insert_good(connection, days, counts)
         if not days:

@@ -197,27 +197,27 @@ FROM (
 WHERE kept.position <= coalesce(CAST(:most AS bigint), kept.position);
 
 -- name: bad_rows
--- Staged rows that broke a critical rule, each once: one reading of staging for all who ask for them.
+-- Staged rows that broke a critical rule, each once; of files that are not published no more than are kept.
+-- One reading of staging for all who ask for them.
 CREATE TEMPORARY TABLE bad_row ON COMMIT DROP AS
-SELECT staged.*, bad.rule AS broken_rule, bad.rules AS broken_rules
+SELECT
+    staged.etl_file_id, staged.etl_line, staged."@timestamp", staged.event_uid, bad.rule, bad.rules,
+    to_jsonb(staged) AS mapped
 FROM (
-    SELECT etl_file_id, etl_line, min(rule) AS rule, string_agg(DISTINCT rule, ', ') AS rules
+    SELECT
+        etl_file_id, etl_line, min(rule) AS rule, string_agg(DISTINCT rule, ', ') AS rules,
+        row_number() OVER (PARTITION BY etl_file_id ORDER BY etl_line) AS position
     FROM pg_temp.staged_bad
     GROUP BY etl_file_id, etl_line
 ) AS bad
-INNER JOIN pg_temp.staged USING (etl_file_id, etl_line);
+INNER JOIN pg_temp.staged USING (etl_file_id, etl_line)
+WHERE bad.position <= :most OR bad.etl_file_id IN (SELECT publishing.etl_file_id FROM pg_temp.publishing);
 
 -- name: quarantine_bad
 INSERT INTO etl.quarantine (etl_file_id, etl_line, reason, rule, mapped, run_id)
-SELECT
-    kept.etl_file_id, kept.etl_line, kept.broken_rules, kept.broken_rule,
-    to_jsonb(kept) - ARRAY['broken_rule', 'broken_rules', 'position'], :run
-FROM (
-    SELECT bad.*, row_number() OVER (PARTITION BY etl_file_id ORDER BY etl_line) AS position
-    FROM pg_temp.bad_row AS bad
-    WHERE etl_file_id = ANY(:ids)
-) AS kept
-WHERE kept.position <= coalesce(CAST(:most AS bigint), kept.position);
+SELECT etl_file_id, etl_line, rules, rule, mapped, :run
+FROM pg_temp.bad_row
+WHERE etl_file_id = ANY(:ids);
 
 -- name: quarantine_conflicts
 INSERT INTO etl.quarantine (etl_file_id, etl_line, reason, rule, mapped, existing, run_id)

@@ -79,13 +79,7 @@ SET field = failing.field, reason = failing.reason, rule = failing.rule, mapped 
 FROM (
     SELECT etl_file_id, etl_line, field, reason, rule, NULL AS mapped FROM pg_temp.staged_reject
     UNION ALL
-    SELECT bad.etl_file_id, bad.etl_line, NULL, bad.reason, bad.rule, to_jsonb(staged)
-    FROM (
-        SELECT etl_file_id, etl_line, string_agg(DISTINCT rule, ', ') AS reason, min(rule) AS rule
-        FROM pg_temp.staged_bad
-        GROUP BY etl_file_id, etl_line
-    ) AS bad
-    INNER JOIN pg_temp.staged USING (etl_file_id, etl_line)
+    SELECT etl_file_id, etl_line, NULL, rules, rule, mapped FROM pg_temp.bad_row
 ) AS failing
 WHERE quarantine.etl_file_id = failing.etl_file_id AND quarantine.etl_line = failing.etl_line;
 
