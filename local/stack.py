@@ -46,6 +46,9 @@ FIRST_PORT, LAST_PORT = 8080, 8099
 START_SECONDS = 240.0
 STOP_SECONDS = DRAIN + PATIENCE * len(STOP_ORDER)
 
+_Row = tuple[str, str, int | None, int, Path]
+"""Name, health, process, restarts and log of a part."""
+
 
 def main(arguments: Sequence[str]) -> int:
     """Do one of the three; every expected failure is one line on stderr."""
@@ -80,7 +83,7 @@ def up(place: Place) -> int:
         subprocess.Popen(
             call, env=env, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )  # fmt: skip
-    _wait(place, address)
+    _wait(place)
     return status(place)
 
 
@@ -103,19 +106,15 @@ def down(place: Place) -> int:
 
 def status(place: Place) -> int:
     """Show what runs, how it is, and where to look."""
-    state, said = place.state(), {}
-    running = place.supervisor() is not None
-    if running:
-        said = health(state["address"])
-    rows = [("postgresql", *_server(place), 0, embedded.status(place.home).log)]
-    for name in START_ORDER:
-        part = state.get("components", {}).get(name, {}) if running else {}
-        how = _how(name, said) if part.get("pid") else "down"
-        rows.append((name, how, part.get("pid"), part.get("restarts", 0), place.log(name)))
+    rows: list[_Row] = [
+        ("postgresql", *_server(place), 0, embedded.status(place.home).log),
+        *_components(place),
+    ]
     out.width = max(out.width, 160)
     shown = [(*row[:2], str(row[2] or ""), *row[3:]) for row in rows]
     table("", ("component", "health", "pid", "restarts", "log"), shown)
-    if running:
+    if place.supervisor() is not None:
+        state = place.state()
         user, password = login(place)
         _say(f"\nAirflow   {state['address']}   user {user}, password {password}")
         _say(
@@ -214,11 +213,10 @@ def _prepare(place: Place, env: dict[str, str]) -> None:
             raise EnvironmentProblem(f"airflow {' '.join(arguments[:2])} failed", hint=f"see {log}")
 
 
-def _wait(place: Place, address: str) -> None:
+def _wait(place: Place) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        said = health(address)
-        if all(_runs(place, name) and _how(name, said) == "healthy" for name in START_ORDER):
+        if all(row[1] == "healthy" for row in _components(place)):
             return
         time.sleep(0.3)
     raise DatabaseAway(
@@ -226,10 +224,21 @@ def _wait(place: Place, address: str) -> None:
     )
 
 
-def _runs(place: Place, name: str) -> bool:
-    """Whether its process is there: Airflow takes the last sign of life of a killed one for good for half a minute."""
-    pid = place.state().get("components", {}).get(name, {}).get("pid")
-    return pid is not None and psutil.pid_exists(pid)
+def _components(place: Place) -> list[_Row]:
+    """A row for each component of Airflow's.
+
+    Without a process it is down, whatever Airflow says: the last sign of life of a killed one counts there for half a
+    minute.
+    """
+    state = place.state() if place.supervisor() is not None else {}
+    said = health(state["address"]) if state else {}
+    rows: list[_Row] = []
+    for name in START_ORDER:
+        part = state.get("components", {}).get(name, {})
+        pid = part.get("pid")
+        how = _how(name, said) if pid and psutil.pid_exists(pid) else "down"
+        rows.append((name, how, pid, part.get("restarts", 0), place.log(name)))
+    return rows
 
 
 def _how(name: str, said: dict[str, dict[str, str]]) -> str:
