@@ -22,6 +22,7 @@ import yaml
 from sqlalchemy.engine import URL, make_url
 
 from etl import embedded
+from etl.embedded.binaries import packaged
 from etl.settings import Settings
 from tests.logs import flows, tsv, write
 
@@ -214,11 +215,17 @@ def superuser() -> Iterator[str]:
     shutil.rmtree(home)
 
 
-@pytest.mark.skipif(shutil.which("psql") is None, reason="psql is not here")
 def test_the_databases_and_roles_that_it_makes_are_enough_to_migrate_load_and_ask(
     secrets: Path, superuser: str, tmp_path: Path
 ) -> None:
-    call = ["psql", "--no-psqlrc", "--quiet", "--file", str(DEPLOY / "databases.sql"), superuser]
+    call = [
+        str(packaged() / "psql"),
+        "--no-psqlrc",
+        "--quiet",
+        "--file",
+        str(DEPLOY / "databases.sql"),
+        superuser,
+    ]
     subprocess.run(call, env={**os.environ, "SECRETS": str(secrets)}, check=True)
     url = make_url(superuser).set(username="conn_etl", database="conn_etl")
     log = write(tmp_path / "conn.log", tsv(flows(30)))
