@@ -90,14 +90,12 @@ class JsonSource:
     def _judge(self, parts: list[Part]) -> None:
         """A column cut away by a filter of Zeek's is missing everywhere."""
         raws = [part.raw for part in parts if part.raw is not None]
-        if not sum(raw.height for raw in raws):
+        if not (rows := sum(raw.height for raw in raws)):
             return
         seen = {field for key in self._seen if (field := self._names.find(key)[0])}
         seen |= {name for raw in raws for name in raw.columns if raw[name].null_count() < raw.height}
         if missing := [field.zeek for field in REQUIRED if field.zeek not in seen]:
-            raise MissingColumn(
-                f"none of its first {sum(raw.height for raw in raws):,} lines has {', '.join(missing)}"
-            )
+            raise MissingColumn(f"none of its first {rows:,} rows has {', '.join(missing)}")
 
     # --- lines by plan, the doubtful ones again ---------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from etl.blocks import Piece, newlines
 Mask = npt.NDArray[np.bool_]
 _CHUNK = 1 << 18
 _FEW_BYTES = 1 << 13
+"""Below it counting byte by byte is cheaper than numpy's calls."""
 _GROUPS = (512, 64, 8, 1)
 """Lines that are compared together: the last ones alone."""
 _QUOTE, _COLON, _BRACKET, _BRACE, _CR, _CLOSE, _BLANK = (ord(c) for c in '":[{\r} ')

@@ -8,10 +8,10 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from etl import pipeline, verifying
+from etl import completeness, pipeline, verifying
 from etl.loading import ledger
+from etl.settings import Settings
 from tests.integration.conftest import Ask, Command
 from tests.logs import flow, flows, json_lines, tsv, write
 
@@ -118,9 +118,5 @@ def test_a_window_is_quiet_when_all_of_its_hours_are(store: pipeline.Store, ask:
 
 
 def quiet_holes(store: pipeline.Store, hours: tuple[int, ...]) -> list[int]:
-    from etl import completeness
-    from etl.settings import Settings
-
     with store.session() as connection:
-        found: list[Any] = completeness.holes(connection, Settings(quiet_hours=hours))
-        return [hole.window_start.day for hole in found]
+        return [hole.window_start.day for hole in completeness.holes(connection, Settings(quiet_hours=hours))]
