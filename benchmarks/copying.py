@@ -10,7 +10,7 @@ from psycopg2 import sql
 
 from benchmarks.server import run
 from etl import pipeline
-from etl.fields import COPY_COLUMNS
+from etl.fields import CONN
 from etl.settings import Settings
 
 DAYS = (
@@ -18,7 +18,7 @@ DAYS = (
     " FROM generate_series('2026-02-01'::date, '2026-03-02', '1 day') AS days (day)"
 )
 """Every day that a row of ``write_conn_log`` falls on, however long ago its connection began."""
-_COLUMNS = sql.SQL(", ").join(map(sql.Identifier, COPY_COLUMNS))
+_COLUMNS = sql.SQL(", ").join(map(sql.Identifier, CONN.copy_columns))
 
 
 def clean_rows(url: str, log: Path, csv: Path) -> int:

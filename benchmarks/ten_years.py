@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl import asking, partitions, pipeline, questions
-from etl.db import statement
+from etl.statements import statement
 
 LEAVES = 3_650
 SESSIONS = 8

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from etl import careful, naming, source
 from etl.compression import Decompressed
-from etl.fields import BY_ZEEK
+from etl.fields import CONN
 from etl.models import Format
 from etl.plan import objects
 from etl.settings import Settings
@@ -44,7 +44,7 @@ def columns_of(
     path: str, formats: Sequence[Format], extra: Mapping[str, str], settings: Settings
 ) -> list[Column]:
     """The log's columns in its order: of the header, or of the first lines of a JSON log."""
-    names = naming.Names(settings.aliases)
+    names = naming.Names(CONN, settings.aliases)
     types = {name: t for f in formats for name, t in zip(f.fields, f.types, strict=False)} | dict(extra)
     nested: set[str] = set()
     written: dict[str, None] = {}
@@ -79,7 +79,8 @@ def _column(
     if name not in winners:
         return Column(name=name, type=kind, field=None, why=f"another column is {found}: kept in extra")
     why = "nested in id" if name in nested else HOW[rank]
-    return Column(name=name, type=kind or BY_ZEEK[found].zeek_type, field=BY_ZEEK[found].standard, why=why)
+    field = names.log.by_zeek[found]
+    return Column(name=name, type=kind or field.zeek_type, field=field.standard, why=why)
 
 
 def version(columns: Sequence[Column], formats: Sequence[Format]) -> str:

@@ -1,24 +1,20 @@
-"""Below the stages: engine, sessions at UTC, driver errors translated, SQL by name, migrations.
-
-All SQL text lives in ``sql/``; ``statement("ledger.register")`` is the part of ``sql/statements/ledger.sql`` under the
-line ``-- name: register``. Parameters are written ``:name``.
-"""
+"""Below the stages: engine, sessions at UTC, driver errors translated, named statements run."""
 
 from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 from etl import errors
-from etl.resources import resource_dir
+from etl.fields import CONN, Log
 from etl.settings import Settings
+from etl.statements import statement
 
 BATCH_LOCK = 7101
 """First key of the session lock that a process holds on the batch it works on."""
@@ -165,19 +161,20 @@ def translate_text(message: str) -> errors.ConnEtlError | None:
 
 
 @contextmanager
-def session(engine: Engine) -> Iterator[Connection]:
+def session(engine: Engine, log: Log = CONN) -> Iterator[Connection]:
     """A connection with errors translated; the caller opens its transactions with ``connection.begin()``."""
     with translated(), engine.connect() as connection:
+        connection.info["log"] = log
         yield connection
 
 
 @contextmanager
-def loader_session(engine: Engine) -> Iterator[Connection]:
+def loader_session(engine: Engine, log: Log = CONN) -> Iterator[Connection]:
     """A session that acts as conn_loader, if the user may.
 
     Then every loader can drop the staging tables of every other one, and a superuser has no more rights than needed.
     """
-    with session(engine) as connection:
+    with session(engine, log) as connection:
         execute(connection, "session.act_as_loader")
         connection.commit()
         yield connection
@@ -226,24 +223,16 @@ def free_bytes(connection: Connection) -> int | None:
         return None
 
 
-@cache
-def _statements(file: str) -> Mapping[str, sa.TextClause]:
-    text = (resource_dir("sql") / "statements" / f"{file}.sql").read_text(encoding="utf-8")
-    parts = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)
-    return {
-        name: sa.text(body.strip().rstrip(";")) for name, body in zip(parts[1::2], parts[2::2], strict=True)
-    }
-
-
-def statement(name: str) -> sa.TextClause:
-    """The named SQL: ``file.part``."""
-    file, _, part = name.partition(".")
-    return _statements(file)[part]
-
-
 def execute(connection: Connection, name: str, /, **parameters: Any) -> sa.CursorResult[Any]:
-    """Run one named statement."""
-    return connection.execute(statement(name), parameters)
+    """Run one named statement, for the log that the session works on; ``:log`` in it is the log's name."""
+    log = log_of(connection)
+    return connection.execute(statement(name, log), {"log": log.name, **parameters})
+
+
+def log_of(connection: Connection) -> Log:
+    """The log whose table a session works on."""
+    log: Log = connection.info.get("log", CONN)
+    return log
 
 
 def copy_in(connection: Connection, table: str, columns: tuple[str, ...], csv: bytes) -> int:

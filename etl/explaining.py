@@ -14,7 +14,7 @@ from etl import source
 from etl.columns import Column, columns_of, version
 from etl.db import execute
 from etl.errors import FileError, Misuse
-from etl.fields import BY_ZEEK
+from etl.fields import FIELDS
 from etl.loading import ledger
 from etl.models import Format, FoundFile, Reader, Reject
 from etl.pipeline import Store
@@ -92,7 +92,7 @@ def explain(path: str, settings: Settings, store: Store | None) -> Explanation:
         format=formats[0].kind if formats else None,
         zeek=version(columns, formats) if columns else None,
         columns=columns,
-        missing=[f.standard for f in BY_ZEEK.values() if f.standard not in fed] if columns else [],
+        missing=[f.standard for f in FIELDS if f.standard not in fed] if columns else [],
         rows=scan.rows_read if scan else 0,
         first=reading.first,
         last=reading.last,

@@ -9,6 +9,7 @@ it is the table itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 ZeekType = Literal["time", "addr", "port", "count", "interval", "bool", "string", "enum", "set[string]"]
@@ -27,11 +28,13 @@ class Field:
     """Name in the log, in its dotted form."""
     zeek_type: ZeekType
     standard: str
-    """Column of ``zeek.conn``."""
+    """Column of the table."""
     seed_type: SeedType
     pg_type: PgType
     required: bool = False
     """Zeek sets it in every row; NULL breaks the rule ``required.<standard>``."""
+    key: bool = False
+    """One of those that identify a row; they are required, and the table has a UNIQUE constraint on them."""
     unit: str | None = None
     doc: str
     """One or two sentences, also the column's comment in the database."""
@@ -55,6 +58,42 @@ class HistoryFlag:
     """``later``: not in the seed's list, written by newer versions of Zeek."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Log:
+    """One of Zeek's logs: what its rows hold, what identifies them, and how the log is told from the others."""
+
+    name: str
+    """``#path`` and ``_path`` in the log, and the table's name in the schema zeek."""
+    fields: tuple[Field, ...]
+    own_columns: frozenset[str]
+    """Of the fields, those that no other log has: where nothing names the log, one of them does."""
+
+    @cached_property
+    def by_zeek(self) -> dict[str, Field]:
+        """Field by Zeek's name."""
+        return {field.zeek: field for field in self.fields}
+
+    @cached_property
+    def standard_names(self) -> tuple[str, ...]:
+        """Columns of the table that come from the log."""
+        return tuple(field.standard for field in self.fields)
+
+    @cached_property
+    def required(self) -> tuple[Field, ...]:
+        """Fields that Zeek sets in every row."""
+        return tuple(field for field in self.fields if field.required)
+
+    @cached_property
+    def frame_columns(self) -> tuple[str, ...]:
+        """What the reader yields."""
+        return (*self.standard_names, "etl_line", "extra")
+
+    @cached_property
+    def copy_columns(self) -> tuple[str, ...]:
+        """All columns of the table, in its order."""
+        return (*self.standard_names, "etl_file_id", "etl_line", "extra")
+
+
 FIELDS: tuple[Field, ...] = (
     Field(
         zeek="ts",
@@ -63,6 +102,7 @@ FIELDS: tuple[Field, ...] = (
         seed_type="date_time",
         pg_type="timestamptz",
         required=True,
+        key=True,
         doc="When the connection's first packet was seen. The row is written when it ends, so a long one "
         "turns up hours after this time. Exact to the microsecond.",
     ),
@@ -143,6 +183,7 @@ FIELDS: tuple[Field, ...] = (
         seed_type="string",
         pg_type="text",
         required=True,
+        key=True,
         doc="Zeek's identifier of the connection, shared with all its other logs. With @timestamp the row's key.",
     ),
     Field(
@@ -321,17 +362,20 @@ HISTORY_FLAGS: tuple[HistoryFlag, ...] = (
 
 PROTOCOLS: tuple[str, ...] = ("tcp", "udp", "icmp", "unknown_transport")
 
-BY_ZEEK: dict[str, Field] = {field.zeek: field for field in FIELDS}
-BY_STANDARD: dict[str, Field] = {field.standard: field for field in FIELDS}
-STANDARD_NAMES: tuple[str, ...] = tuple(BY_STANDARD)
-REQUIRED: tuple[Field, ...] = tuple(field for field in FIELDS if field.required)
 CONN_STATE_CODES: tuple[str, ...] = tuple(state.code for state in CONN_STATES)
 HISTORY_LETTERS: str = "".join(
     flag.letter if flag.letter == "^" else flag.letter + flag.letter.upper() for flag in HISTORY_FLAGS
 )
 """Every character that a history may hold, both cases."""
 
-FRAME_COLUMNS: tuple[str, ...] = (*STANDARD_NAMES, "etl_line", "extra")
-"""What the reader yields."""
-COPY_COLUMNS: tuple[str, ...] = (*STANDARD_NAMES, "etl_file_id", "etl_line", "extra")
-"""The 28 columns of ``zeek.conn``, in the table's order."""
+CONN = Log(
+    name="conn",
+    fields=FIELDS,
+    own_columns=frozenset(
+        {"conn_state", "history", "missed_bytes", "orig_pkts", "resp_pkts"}
+        | {"orig_ip_bytes", "resp_ip_bytes", "orig_bytes", "resp_bytes"}
+    ),
+)
+
+LOGS: tuple[Log, ...] = (CONN,)
+"""Those that have a table."""

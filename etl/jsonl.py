@@ -14,16 +14,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from etl import careful
 from etl.blocks import Piece
 from etl.errors import MissingColumn, NotAConnLog, OtherLog
-from etl.fields import BY_ZEEK, REQUIRED
 from etl.lines import Lines, without
-from etl.mapping import Fault, Part
+from etl.mapping import Fault, Part, text_frame
 from etl.models import Format
-from etl.naming import CONN_PATH, LOG_COLUMN, Names, is_other_log
+from etl.naming import LOG_COLUMN, Names, is_other_log
 from etl.plan import Plan, learnt, objects
 
 FORMAT = Format(kind="json")
@@ -32,10 +30,6 @@ _MANY = 500
 """Doubtful lines from which another plan pays."""
 _PLANS = 3
 _MOST_KEYS = 10_000
-_TEXT_SCHEMA: dict[str, type[pl.DataType]] = {
-    **dict.fromkeys([*BY_ZEEK, "extra"], pl.String),
-    "etl_line": pl.Int64,
-}
 
 
 class JsonSource:
@@ -44,7 +38,7 @@ class JsonSource:
     def __init__(self, names: Names) -> None:
         self.format = FORMAT
         self.extra: dict[str, str] = {}
-        self._names = names
+        self._names, self._log = names, names.log
         self._plans: list[Plan] = []
         self._seen: set[str] = set()
 
@@ -54,7 +48,7 @@ class JsonSource:
         Raises:
             NotAConnLog: the file begins with no object on one line (pretty-printed JSON among others).
             MissingColumn: nothing in the first piece has a column that every row needs.
-            OtherLog: the first piece names another log alone, or has no column that only conn has.
+            OtherLog: the first piece names another log alone, or has no column that only this log has.
         """
         lines, crowded = _without_crowded(Lines.of(piece))
         if crowded:
@@ -80,11 +74,12 @@ class JsonSource:
             _refuse_shape(lines)
         self._seen = {key for keys in found for key in careful.flat_keys(keys)}
         paths = [members[LOG_COLUMN] for members in found if members.get(LOG_COLUMN) is not None]
-        named_here = any(mark in lines.data for mark in (b'"_path":"conn"', b'"_path": "conn"'))
-        if paths and CONN_PATH not in paths and len(paths) == len(found) and not named_here:
-            raise OtherLog(f"a log of {str(paths[0])[:100]}, not of conn")
-        if found and not paths and is_other_log(self._seen):
-            raise OtherLog("JSON with columns of another log, and none that only conn has")
+        marks = (f'"_path":{space}"{self._log.name}"'.encode() for space in ("", " "))
+        named_here = any(mark in lines.data for mark in marks)
+        if paths and self._log.name not in paths and len(paths) == len(found) and not named_here:
+            raise OtherLog(f"a log of {str(paths[0])[:100]}, not of {self._log.name}")
+        if found and not paths and is_other_log(self._seen, self._log):
+            raise OtherLog(f"JSON with columns of another log, and none that only {self._log.name} has")
         self._plans.append(learnt(found, self._names))
 
     def _judge(self, parts: list[Part]) -> None:
@@ -94,7 +89,7 @@ class JsonSource:
             return
         seen = {field for key in self._seen if (field := self._names.find(key)[0])}
         seen |= {name for raw in raws for name in raw.columns if raw[name].null_count() < raw.height}
-        if missing := [field.zeek for field in REQUIRED if field.zeek not in seen]:
+        if missing := [field.zeek for field in self._log.required if field.zeek not in seen]:
             raise MissingColumn(f"none of its first {rows:,} rows has {', '.join(missing)}")
 
     # --- lines by plan, the doubtful ones again ---------------------------------------------------------------
@@ -134,7 +129,7 @@ class JsonSource:
             for key, value in further.items():
                 self.extra.setdefault(key, careful.kind(value))
             rows.append({**row, "etl_line": number, "extra": text})
-        raw = pl.DataFrame(rows, _TEXT_SCHEMA) if rows else None
+        raw = text_frame(rows, self._log) if rows else None
         return Part(format=FORMAT, rows=len(rows) + len(faults), raw=raw, faults=faults)
 
 

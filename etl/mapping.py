@@ -13,11 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import Any
 
 import polars as pl
 
 from etl import times
-from etl.fields import BY_ZEEK, COPY_COLUMNS, FIELDS, FRAME_COLUMNS, Field
+from etl.fields import CONN, Field, Log
 from etl.models import Format
 
 _TYPES: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -28,16 +29,9 @@ _TYPES: dict[str, pl.DataType | type[pl.DataType]] = {
     "boolean": pl.Boolean,
     "string": pl.String,
 }
-FRAME_SCHEMA = pl.Schema(
-    {
-        **{field.standard: _TYPES[field.seed_type] for field in FIELDS},
-        "etl_line": pl.Int64,
-        "extra": pl.String,
-    }
-)
 INT4 = 2**31
 KEY_BYTES = 1_024
-"""The uid is part of the table's key, whose entries PostgreSQL bounds at 2,704 bytes. Zeek's uids have 18."""
+"""A text in the table's key, whose entries PostgreSQL bounds at 2,704 bytes. Zeek's uids have 18."""
 
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = rf"(?:{_OCTET}\.){{3}}{_OCTET}"
@@ -59,10 +53,9 @@ class Fault:
     field: str | None
     reason: str
 
-    @property
-    def rule(self) -> str:
+    def rule(self, log: Log) -> str:
         """The gate's rule in whose verdict it counts."""
-        known = BY_ZEEK.get(self.field or "")
+        known = log.by_zeek.get(self.field or "")
         return f"type.{known.standard}" if known else "row.shape"
 
 
@@ -78,24 +71,31 @@ class Part:
     faults: list[Fault]
 
 
-def standard(raw: pl.DataFrame) -> tuple[pl.DataFrame, list[Fault]]:
+def frame_schema(log: Log = CONN) -> pl.Schema:
+    """Columns and types of a standard frame: the log's fields under their standard names, then etl_line and extra."""
+    fields = {field.standard: _TYPES[field.seed_type] for field in log.fields}
+    return pl.Schema({**fields, "etl_line": pl.Int64, "extra": pl.String})
+
+
+def standard(raw: pl.DataFrame, log: Log = CONN) -> tuple[pl.DataFrame, list[Fault]]:
     """Map a raw frame to the standard one.
 
     Args:
-        raw: any of Zeek's 25 fields by name; text, or typed as ``FRAME_SCHEMA`` has it (``ts`` Float64); plus
+        raw: any of the log's fields by Zeek's name; text, or typed as ``frame_schema`` has it (``ts`` Float64); plus
             ``etl_line`` Int64 and perhaps ``extra`` String. Null is unset.
+        log: whose fields.
 
     Returns:
-        A frame of ``FRAME_SCHEMA`` with the rows whose values could all be cast, in the same order, and the first
+        A frame of ``frame_schema`` with the rows whose values could all be cast, in the same order, and the first
         fault of each other row. The two add up to ``raw.height``.
     """
-    mapped = raw.select(_conversions(tuple(raw.schema.items())))
-    lost = _lost(raw, mapped)
+    mapped = raw.select(_conversions(log, tuple(raw.schema.items())))
+    lost = _lost(raw, mapped, log)
     if settled := [
         _settled(field, raw, mapped) for field in lost if field.zeek == "ts" or field.seed_type == "ip"
     ]:
         mapped = mapped.with_columns(settled)
-        lost = _lost(raw, mapped)
+        lost = _lost(raw, mapped, log)
     if not lost:
         return mapped, []
     faults: dict[int, Fault] = {}
@@ -107,8 +107,13 @@ def standard(raw: pl.DataFrame) -> tuple[pl.DataFrame, list[Fault]]:
     return mapped.filter(~mapped["etl_line"].is_in(list(faults))), list(faults.values())
 
 
-def to_csv(frame: pl.DataFrame, file_id: int) -> bytes:
-    """Encode a standard frame for ``COPY … (FORMAT csv)``, columns as ``COPY_COLUMNS``.
+def text_frame(rows: list[dict[str, Any]], log: Log) -> pl.DataFrame:
+    """A raw frame of rows that were read one by one: every field that some row has as text, etl_line, extra."""
+    return pl.DataFrame(rows, {**dict.fromkeys([*log.by_zeek, "extra"], pl.String), "etl_line": pl.Int64})
+
+
+def to_csv(frame: pl.DataFrame, file_id: int, log: Log = CONN) -> bytes:
+    """Encode a standard frame for ``COPY … (FORMAT csv)``, columns as ``log.copy_columns``.
 
     NULL is an empty field, an empty string is quoted; times are UTC with microseconds; doubles are the shortest text
     that reads back to the same double.
@@ -118,27 +123,29 @@ def to_csv(frame: pl.DataFrame, file_id: int) -> bytes:
         pl.col("@timestamp").dt.to_string("%Y-%m-%d %H:%M:%S%.6f+00"), pl.lit(file_id).alias("etl_file_id")
     )
     buffer = io.BytesIO()
-    ready.select(COPY_COLUMNS).write_csv(buffer, include_header=False)
+    ready.select(log.copy_columns).write_csv(buffer, include_header=False)
     return buffer.getvalue()
 
 
-def empty() -> pl.DataFrame:
+def empty(log: Log = CONN) -> pl.DataFrame:
     """Return a standard frame without rows."""
-    return pl.DataFrame(schema=FRAME_SCHEMA)
+    return pl.DataFrame(schema=frame_schema(log))
 
 
-def _lost(raw: pl.DataFrame, mapped: pl.DataFrame) -> list[Field]:
+def _lost(raw: pl.DataFrame, mapped: pl.DataFrame, log: Log) -> list[Field]:
     before = dict(zip(raw.columns, raw.null_count().row(0), strict=True))
-    after = dict(zip(FRAME_COLUMNS, mapped.null_count().row(0), strict=True))
-    return [field for field in FIELDS if field.zeek in before and after[field.standard] > before[field.zeek]]
+    after = dict(zip(log.frame_columns, mapped.null_count().row(0), strict=True))
+    return [
+        field for field in log.fields if field.zeek in before and after[field.standard] > before[field.zeek]
+    ]
 
 
 @lru_cache(maxsize=64)
-def _conversions(raw: tuple[tuple[str, pl.DataType], ...]) -> tuple[pl.Expr, ...]:
+def _conversions(log: Log, raw: tuple[tuple[str, pl.DataType], ...]) -> tuple[pl.Expr, ...]:
     """The expressions for a raw frame's schema; small files spend their time on building them."""
     schema = dict(raw)
     further = pl.col("extra") if "extra" in schema else pl.lit(None, pl.String).alias("extra")
-    return *(_converted(field, schema.get(field.zeek)) for field in FIELDS), pl.col("etl_line"), further
+    return *(_converted(field, schema.get(field.zeek)) for field in log.fields), pl.col("etl_line"), further
 
 
 def _converted(field: Field, dtype: pl.DataType | None) -> pl.Expr:
@@ -180,7 +187,7 @@ def _boolean(value: pl.Expr, _field: Field, dtype: pl.DataType) -> pl.Expr:
 
 
 def _string(value: pl.Expr, field: Field, _dtype: pl.DataType) -> pl.Expr:
-    return pl.when(value.str.len_bytes() <= KEY_BYTES).then(value) if field.zeek == "uid" else value
+    return pl.when(value.str.len_bytes() <= KEY_BYTES).then(value) if field.key else value
 
 
 _CONVERSIONS: dict[str, Callable[[pl.Expr, Field, pl.DataType], pl.Expr]] = {

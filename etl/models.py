@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from etl.fields import CONN, Log
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -17,8 +19,9 @@ MIB = 1 << 20
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadOptions:
-    """Bounds of the reader, all of them settings."""
+    """What the reader is to find, and its bounds, all of them settings."""
 
+    log: Log = CONN
     block_rows: int = 250_000
     """Rows of a block at most; memory follows this number, not the file's size."""
     block_bytes: int = 8 * MIB
@@ -70,7 +73,7 @@ class Reject:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Block:
-    """A stretch of one file: ``frame`` has ``mapping.FRAME_SCHEMA`` (25 standard columns, etl_line, extra)."""
+    """A stretch of one file: ``frame`` has ``mapping.frame_schema`` (the standard columns, etl_line, extra)."""
 
     frame: pl.DataFrame
     rejects: tuple[Reject, ...] = ()

@@ -13,9 +13,9 @@ import polars as pl
 
 from etl import careful, extra
 from etl.compression import TAKEN_FOR_PACKED
-from etl.fields import BY_ZEEK
+from etl.fields import Field
 from etl.lines import Lines, Mask, Said, agree, agreeing
-from etl.naming import CONN_PATH, LOG_COLUMN, Names
+from etl.naming import LOG_COLUMN, Names
 
 _MOST_COLUMNS = 300
 _FEW = 4
@@ -98,32 +98,32 @@ def learnt(sample: Sequence[dict[str, Any]], names: Names) -> Plan:
         spelt_twice = inner is not None and (name, None) in values
         if contested or spelt_twice or (nested and key == "id" and inner is None) or careful.unstorable(name):
             continue
-        dtype = _field_type(field, seen) if field else _further_type(name, [v for v in seen if v is not None])
+        dtype = _field_type(names.log.by_zeek[field], seen) if field else _further_type(name, seen)
         if dtype is not None and len(columns) < _MOST_COLUMNS:
             columns.append(_Column(key=key, inner=inner, field=field, dtype=dtype))
-    return Plan(columns)
+    return Plan(columns, names.log.name)
 
 
-def _field_type(field: str, seen: Sequence[Any]) -> Any:
+def _field_type(field: Field, seen: Sequence[Any]) -> Any:
     """The form that most values have, where a field comes in several."""
     text = sum(isinstance(value, str) for value in seen) * 2 > sum(value is not None for value in seen)
-    seed_type = BY_ZEEK[field].seed_type
-    if field == _PARENTS:
+    if field.zeek == _PARENTS:
         return pl.String if text else pl.List(pl.String)
-    if seed_type == "date_time":
+    if field.seed_type == "date_time":
         return pl.String if text else pl.Float64
-    if seed_type == "boolean":
+    if field.seed_type == "boolean":
         return pl.String if text else pl.Boolean
-    return _FIELD_TYPES[seed_type]
+    return _FIELD_TYPES[field.seed_type]
 
 
 def _further_type(name: str, seen: Sequence[Any]) -> Any:
     """A type that keeps all values exactly; None where there is none."""
     if name == LOG_COLUMN:
         return pl.String
-    kinds = {type(value) for value in seen}
+    filled = [value for value in seen if value is not None]
+    kinds = {type(value) for value in filled}
     if kinds == {list}:
-        elements = {type(element) for value in seen for element in value}
+        elements = {type(element) for value in filled for element in value}
         return pl.List(pl.String) if elements <= {str} else pl.List(pl.Int64) if elements == {int} else None
     return _FURTHER_TYPES.get(kinds.pop()) if len(kinds) == 1 else None
 
@@ -131,8 +131,9 @@ def _further_type(name: str, seen: Sequence[Any]) -> Any:
 class Plan:
     """Reads lines of one shape."""
 
-    def __init__(self, columns: Sequence[_Column]) -> None:
+    def __init__(self, columns: Sequence[_Column], log_name: str) -> None:
         """Without columns every line is doubtful."""
+        self._log_name = log_name
         self._schema: dict[str, Any] = {c.key: c.dtype for c in columns if c.inner is None}
         if nested := {c.inner: c.dtype for c in columns if c.inner is not None}:
             self._schema["id"] = pl.Struct(nested)
@@ -239,7 +240,7 @@ class Plan:
     def _raw(self, frame: pl.DataFrame, numbers: npt.NDArray[np.int64]) -> Raw:
         other: list[int] = []
         if LOG_COLUMN in self._schema:
-            here = frame[LOG_COLUMN].is_null() | (frame[LOG_COLUMN] == CONN_PATH)
+            here = frame[LOG_COLUMN].is_null() | (frame[LOG_COLUMN] == self._log_name)
             if not here.all():
                 other = numbers[~here.to_numpy()].tolist()
                 frame, numbers = frame.filter(here), numbers[here.to_numpy()]

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy.engine import URL, Connection
 
 from etl import gx
-from etl.db import execute
+from etl.db import execute, log_of
 from etl.rules import EXPIRED, LEDGER_SUITE, TIME_OUT_OF_RANGE, rules, under_policy
 
 EXAMPLES = 5
@@ -68,7 +68,7 @@ def gate(
     Raises:
         PermanentError: a rule cannot be evaluated at all; nothing passes a gate that does not work.
     """
-    wanted = under_policy(rules("gate"), bounds.severities)
+    wanted = under_policy(rules("gate", log_of(connection).name), bounds.severities)
     outcomes = {
         rule.name: Outcome(suite=rule.suite, rule=rule.name, severity=rule.severity, column=rule.column)
         for rule in wanted

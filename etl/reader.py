@@ -18,6 +18,7 @@ from etl import header
 from etl.blocks import Piece, cut
 from etl.compression import Decompressed
 from etl.errors import NotAConnLog
+from etl.fields import Log
 from etl.jsonl import FORMAT as JSON
 from etl.jsonl import JsonSource
 from etl.mapping import Fault, Part, empty, standard
@@ -94,11 +95,11 @@ class ConnReader:
             self._formats.setdefault(part.format)
             faults = list(part.faults)
             if part.raw is not None:
-                frame, uncast = standard(part.raw)
+                frame, uncast = standard(part.raw, self._options.log)
                 frames.append(frame)
                 faults += uncast
             rejects += [self._reject(piece, fault, part.format) for fault in faults]
-        frame = _joined(frames)
+        frame = _joined(frames, self._options.log)
         rows = sum(part.rows for part in parts)
         if rows != frame.height + len(rejects):
             raise RuntimeError(
@@ -117,7 +118,7 @@ class ConnReader:
         if self._source is None:
             if not piece.data.strip():
                 return
-            names = Names(self._options.aliases)
+            names = Names(self._options.log, self._options.aliases)
             self._source = TsvSource(names) if _is_tsv(piece.data) else JsonSource(names)
         yield from self._source.read(piece)
 
@@ -129,7 +130,7 @@ class ConnReader:
             cut=len(raw) > bound,
             field=fault.field,
             reason=fault.reason,
-            rule=fault.rule,
+            rule=fault.rule(self._options.log),
             format=format_,
         )
 
@@ -188,11 +189,11 @@ def _is_tsv(data: bytes) -> bool:
     raise NotAConnLog("binary data" if binary else "neither Zeek TSV (no header) nor JSON lines")
 
 
-def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:
+def _joined(frames: list[pl.DataFrame], log: Log) -> pl.DataFrame:
     """One frame in the order of the lines."""
     frames = [frame for frame in frames if frame.height]
     if not frames:
-        return empty()
+        return empty(log)
     if len(frames) == 1:
         return frames[0]
     return pl.concat(frames, rechunk=True).sort("etl_line")

@@ -21,7 +21,6 @@ from sqlalchemy.engine import Connection
 from etl import db, pipeline, quality, schema
 from etl.db import execute
 from etl.errors import Misuse
-from etl.fields import COPY_COLUMNS
 from etl.loading import ledger, replaying, staging
 from etl.loading.replaying import Act
 from etl.models import Format
@@ -174,9 +173,10 @@ def _stage_lines(
     from etl.mapping import to_csv
     from etl.rereading import read_again
 
-    frame, faults = read_again(of_file, line_format, store.settings.aliases)
+    frame, faults = read_again(of_file, line_format, store.log, store.settings.aliases)
     if frame.height:
-        db.copy_in(connection, staging.table(batch_id), COPY_COLUMNS, to_csv(frame, etl_file_id))
+        csv = to_csv(frame, etl_file_id, store.log)
+        db.copy_in(connection, staging.table(batch_id), store.log.copy_columns, csv)
     if faults:
         execute(
             connection,
@@ -185,7 +185,7 @@ def _stage_lines(
             lines=[fault.line for fault in faults],
             fields=[fault.field for fault in faults],
             reasons=[fault.reason for fault in faults],
-            rules=[fault.rule for fault in faults],
+            rules=[fault.rule(store.log) for fault in faults],
         )
 
 

@@ -14,13 +14,11 @@ import polars as pl
 from etl import careful
 from etl.blocks import Piece
 from etl.errors import FileError
-from etl.fields import BY_ZEEK
-from etl.mapping import Fault, empty, standard
+from etl.fields import Log
+from etl.mapping import Fault, empty, standard, text_frame
 from etl.models import Format
 from etl.naming import Names
 from etl.tsv import TsvSource
-
-_TEXT = {**dict.fromkeys(BY_ZEEK, pl.String), "etl_line": pl.Int64, "extra": pl.String}
 
 
 def stored_format(value: Mapping[str, Any]) -> Format:
@@ -30,21 +28,21 @@ def stored_format(value: Mapping[str, Any]) -> Format:
 
 
 def read_again(
-    lines: Sequence[tuple[int, bytes]], format_: Format, aliases: Mapping[str, str]
+    lines: Sequence[tuple[int, bytes]], format_: Format, log: Log, aliases: Mapping[str, str]
 ) -> tuple[pl.DataFrame, list[Fault]]:
     """Map lines (number, bytes without line end) of one file and format.
 
     Returns:
-        A standard frame (``mapping.FRAME_SCHEMA``) of those that are rows now, and the fault of each other line.
+        A standard frame (``mapping.frame_schema``) of those that are rows now, and the fault of each other line.
     """
     read = _tsv if format_.kind == "tsv" else _json
-    raws, faults = read(lines, format_, Names(aliases))
+    raws, faults = read(lines, format_, Names(log, aliases))
     frames = []
     for raw in raws:
-        frame, uncast = standard(raw)
+        frame, uncast = standard(raw, log)
         frames.append(frame)
         faults += uncast
-    frame = pl.concat(frames) if frames else empty()
+    frame = pl.concat(frames) if frames else empty(log)
     if frame.height + len(faults) != len(lines):
         raise RuntimeError(f"{len(lines)} lines read again, {frame.height} mapped, {len(faults)} at fault")
     return frame, faults
@@ -83,4 +81,4 @@ def _json(
             rows.append({**row, "etl_line": number, "extra": careful.encoded(further)})
         except careful.Bad as bad:
             faults.append(Fault(line=number, field=bad.field, reason=bad.reason))
-    return ([pl.DataFrame(rows, _TEXT)] if rows else []), faults
+    return ([text_frame(rows, names.log)] if rows else []), faults

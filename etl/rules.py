@@ -30,6 +30,9 @@ class Rule:
     """One expectation of a suite file."""
 
     suite: str
+    stage: str
+    log: str
+    """Whose rows it is about."""
     name: str
     severity: str
     why: str
@@ -46,24 +49,29 @@ class Rule:
         return str(column) if column else None
 
 
-@cache
-def rules(stage: str) -> tuple[Rule, ...]:
-    """All rules of the suites of a stage, in the order of files and of each file.
+def rules(stage: str, log: str = "conn") -> tuple[Rule, ...]:
+    """All rules of a log's suites of a stage, in the order of files and of each file.
 
     Raises:
-        EnvironmentProblem: a suite file is broken, or two rules share a name.
+        EnvironmentProblem: a suite file is broken, or two rules of a log share a name.
     """
+    return tuple(rule for rule in all_rules() if (rule.stage, rule.log) == (stage, log))
+
+
+@cache
+def all_rules() -> tuple[Rule, ...]:
+    """All rules of all suites; raises as ``rules``."""
     found: list[Rule] = []
     for path in sorted(resource_dir("expectations").glob("*.json")):
         try:
             suite = json.loads(path.read_text(encoding="utf-8"))
-            if STAGES.index(suite["meta"]["stage"]) == STAGES.index(stage):
-                found += [_rule(suite, definition) for definition in suite["expectations"]]
+            STAGES.index(suite["meta"]["stage"])
+            found += [_rule(suite, definition) for definition in suite["expectations"]]
         except (ValueError, KeyError, TypeError) as error:
             raise EnvironmentProblem(
                 f"{path.name} is no suite of ours: {error!r}", hint="mend it, or install conn-etl again"
             ) from error
-    if len({rule.name for rule in found}) < len(found):
+    if len({(rule.log, rule.stage, rule.name) for rule in found}) < len(found):
         raise EnvironmentProblem(
             "two rules in expectations/ have the same meta.rule", hint="give each its own"
         )
@@ -74,6 +82,8 @@ def _rule(suite: Mapping[str, Any], definition: Mapping[str, Any]) -> Rule:
     meta = {**definition["meta"], "suite": suite["name"]}
     return Rule(
         suite=suite["name"],
+        stage=suite["meta"]["stage"],
+        log=suite["meta"]["log"],
         name=meta["rule"],
         severity=definition["severity"],
         why=meta["why"],
@@ -90,7 +100,7 @@ def under_policy(chosen: Iterable[Rule], severities: Mapping[str, str]) -> tuple
         EnvironmentProblem: a name that no rule of any suite has (a typing error must not leave a rule as it is), or
             one whose rows the table could not take.
     """
-    known = {rule.name for stage in STAGES for rule in rules(stage)}
+    known = {rule.name for rule in all_rules()}
     if strangers := sorted(set(severities) - known):
         raise EnvironmentProblem(
             f"CONN_ETL_RULE_SEVERITY names no rule: {', '.join(strangers)}",
@@ -113,7 +123,7 @@ def _with(rule: Rule, severity: str) -> Rule:
 
 def reasons() -> dict[str, tuple[str, str]]:
     """Rule → (why, source), also of the rules that no suite can hold since they need the ledger."""
-    found = {rule.name: (rule.why, rule.source) for stage in STAGES for rule in rules(stage)}
+    found = {rule.name: (rule.why, rule.source) for rule in all_rules()}
     return found | {
         TIME_OUT_OF_RANGE: (
             "A time long past, or well after the file was first seen, is a clock gone wrong.",

@@ -108,9 +108,11 @@ def _describe(connection: Connection) -> None:
             cursor.executemany(
                 sql.SQL("INSERT INTO zeek.{} VALUES ({})").format(sql.Identifier(table), marks), rows
             )
-        for field in fields.FIELDS:
+        for log, field in ((every, one) for every in fields.LOGS for one in every.fields):
             unit = f" [{field.unit}]" if field.unit else ""
-            comment = sql.SQL("COMMENT ON COLUMN zeek.conn.{} IS {}").format(
-                sql.Identifier(field.standard), sql.Literal(f"{field.zeek}{unit}: {field.doc}")
+            comment = sql.SQL("COMMENT ON COLUMN zeek.{}.{} IS {}").format(
+                sql.Identifier(log.name),
+                sql.Identifier(field.standard),
+                sql.Literal(f"{field.zeek}{unit}: {field.doc}"),
             )
             cursor.execute(comment)

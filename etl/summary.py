@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from etl.db import execute, statement
+from etl.db import execute
+from etl.statements import statement
 
 Rows = list[dict[str, Any]]
 

@@ -19,7 +19,6 @@ import polars as pl
 from etl import extra
 from etl.blocks import NEWLINE
 from etl.compression import TAKEN_FOR_PACKED
-from etl.fields import BY_ZEEK
 from etl.header import Run, unescaped
 from etl.lines import Lines, without
 from etl.mapping import Fault, Part
@@ -77,7 +76,7 @@ def columns_of(format_: Format, names: Names) -> list[Column]:
                 id=field or f"+{i}",
                 field=field,
                 name=name if times == 1 else f"{name}#{times}",
-                zeek_type=BY_ZEEK[field].seed_type if field else types[i],
+                zeek_type=names.log.by_zeek[field].seed_type if field else types[i],
             )
         )
     return columns

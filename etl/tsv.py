@@ -10,10 +10,9 @@ from collections.abc import Iterator
 
 from etl.blocks import Piece
 from etl.errors import MissingColumn, NotAConnLog, OtherLog
-from etl.fields import REQUIRED
 from etl.header import START, Run, headed, is_header, runs
 from etl.mapping import Fault, Part
-from etl.naming import CONN_PATH, Names, is_other_log
+from etl.naming import Names, is_other_log
 from etl.table import Table, columns_of
 
 
@@ -23,9 +22,9 @@ class TsvSource:
     def __init__(self, names: Names) -> None:
         self.format = START
         self.extra: dict[str, str] = {}
-        self._names = names
+        self._names, self._log = names, names.log
         self._table: Table | None = None
-        self._conn = self._other = False
+        self._own = self._other = False
 
     def read(self, piece: Piece) -> Iterator[Part]:
         """Yield the parts of a piece, in order.
@@ -33,7 +32,7 @@ class TsvSource:
         Raises:
             NotAConnLog: a row before any ``#fields``.
             MissingColumn: a header above rows lacks a column that every row needs.
-            OtherLog: the file begins with a piece in which nothing is of conn.
+            OtherLog: the file begins with a piece in which nothing is of the log.
         """
         for run in runs(piece):
             if run.hash and is_header(run.data):
@@ -42,25 +41,25 @@ class TsvSource:
                 yield self._rejected([run.first], "not_a_header")
             else:
                 yield self._rows(run)
-        if self._other and not self._conn:
-            raise OtherLog(f"a log of {self.format.path}, not of conn")
+        if self._other and not self._own:
+            raise OtherLog(f"a log of {self.format.path}, not of {self._log.name}")
 
     def _head(self, run: Run) -> None:
         after = headed(self.format, run.data)
         if after != self.format:
             self.format, self._table = after, None
         if after.path is not None:
-            self._conn |= after.path == CONN_PATH
-            self._other |= after.path != CONN_PATH
+            self._own |= after.path == self._log.name
+            self._other |= after.path != self._log.name
 
     def _rows(self, run: Run) -> Part:
-        if self.format.path not in (None, CONN_PATH):
+        if self.format.path not in (None, self._log.name):
             return self._rejected([number for number, _ in filled(run)], "other_log")
         if self._table is None:
             if not any(filled(run)):
                 return self._rejected([], "")
             if not self.format.fields:
-                if not self._conn:
+                if not self._own:
                     raise NotAConnLog("rows before any #fields line", hint="a Zeek TSV log needs its header")
                 return self._rejected([number for number, _ in filled(run)], "no_header")
             self._table = self._begun(run.first)
@@ -68,14 +67,14 @@ class TsvSource:
 
     def _begun(self, line: int) -> Table:
         columns = columns_of(self.format, self._names)
-        if self.format.path is None and is_other_log(self.format.fields):
+        if self.format.path is None and is_other_log(self.format.fields, self._log):
             raise OtherLog(
-                "a Zeek log without #path, with columns of another log, and none that only conn has"
+                f"a Zeek log without #path, with columns of another log, and none that only {self._log.name} has"
             )
         found = {column.field for column in columns}
-        if missing := [field.zeek for field in REQUIRED if field.zeek not in found]:
+        if missing := [field.zeek for field in self._log.required if field.zeek not in found]:
             raise MissingColumn(f"the header above line {line} lacks {', '.join(missing)}")
-        self._conn = True
+        self._own = True
         self.extra |= {column.name: column.zeek_type for column in columns if column.field is None}
         return Table(self.format, columns)
 

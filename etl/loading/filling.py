@@ -16,9 +16,9 @@ from datetime import date
 
 from sqlalchemy.engine import Connection
 
-from etl.db import copy_in, execute
+from etl.db import copy_in, execute, log_of
 from etl.errors import FileError, PermanentError
-from etl.fields import COPY_COLUMNS, MAPPING_VERSION
+from etl.fields import MAPPING_VERSION
 from etl.loading.ledger import BatchFile
 from etl.loading.reading import Encoder, Opener, Piece, pieces
 from etl.loading.staging import REJECT, create, table
@@ -140,7 +140,7 @@ def _note(connection: Connection, outbox: _Outbox) -> None:
 def _flush(connection: Connection, batch_id: int, outbox: _Outbox) -> None:
     """COPY what waits, and hold what the server took against what was read."""
     for name, columns, waiting, expected in (
-        (outbox.table, COPY_COLUMNS, outbox.rows, outbox.row_count),
+        (outbox.table, log_of(connection).copy_columns, outbox.rows, outbox.row_count),
         (f"{table(batch_id)}_reject", REJECT, outbox.rejects, outbox.reject_count),
     ):
         if waiting.tell():

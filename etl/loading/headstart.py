@@ -20,7 +20,7 @@ from typing import Any, Self
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl.db import execute, label, translated
+from etl.db import execute, label, log_of, translated
 from etl.errors import ConnEtlError
 from etl.loading.filling import Part
 from etl.loading.ledger import BatchFile
@@ -141,7 +141,7 @@ class HeadStart:
                 self._connection.begin()
             days = sorted(part.days)
             self._prepare(self._connection, days)
-            for target, where in self._routes(days):
+            for target, where in self._routes(days, log_of(self._connection).name):
                 bind(self._connection, part.table, where, target)
                 for row in execute(self._connection, "publish.insert_all"):
                     if known := self._inserted.get(row.etl_file_id):
@@ -164,13 +164,13 @@ class HeadStart:
         if len(self._own_days) > self.bounds.new_days:
             raise Lost("too many new days")
 
-    def _routes(self, days: Sequence[date]) -> Iterator[tuple[str, str]]:
+    def _routes(self, days: Sequence[date], log: str) -> Iterator[tuple[str, str]]:
         """Which rows go where: (table, condition)."""
         own = [day for day in days if day in self._own_days]
         if len(own) < len(days):
-            yield "zeek.conn", " AND ".join(f"NOT {_on(day)}" for day in own) or "true"
+            yield f"zeek.{log}", " AND ".join(f"NOT {_on(day)}" for day in own) or "true"
         for day in own:
-            yield f"zeek.conn_{day:%Y%m%d}", _on(day)
+            yield f"zeek.{log}_{day:%Y%m%d}", _on(day)
 
     def finish(
         self, connection: Connection, files: Sequence[BatchFile], chosen: Collection[int]

@@ -24,7 +24,7 @@ Item = TypeVar("Item")
 Opener = Callable[[str], AbstractContextManager[Reader]]
 """Opens a path of the ledger; raises FileError."""
 Encoder = Callable[["pl.DataFrame", int], bytes]
-"""Frame and file id → CSV in the order of COPY_COLUMNS."""
+"""Frame and file id → CSV in the order of the table's columns."""
 
 _BLOCKS_AHEAD = 2
 

@@ -10,16 +10,16 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl.db import execute
+from etl.db import execute, log_of
 from etl.loading.ledger import BatchFile
 
 REJECT = ("etl_file_id", "etl_line", "raw", "raw_cut", "format", "field", "reason", "rule")
 """Columns of the table of rejects."""
-_TABLES = {
-    "": "SELECT * FROM zeek.conn",
+_BESIDE = {
     "_reject": f"SELECT {', '.join(REJECT)} FROM etl.quarantine",  # noqa: S608  names of our own
     "_bad": "SELECT etl_file_id, etl_line, reason AS suite, rule FROM etl.quarantine",
 }
+_SUFFIXES = ("", *_BESIDE)
 
 
 def table(batch_id: int) -> str:
@@ -30,7 +30,8 @@ def table(batch_id: int) -> str:
 def create(connection: Connection, batch_id: int) -> None:
     """Make the batch's staging tables, empty, whatever was there before; they have no constraint at all."""
     drop(connection, batch_id)
-    for suffix, columns in _TABLES.items():
+    rows = f"SELECT * FROM zeek.{log_of(connection).name}"  # noqa: S608  the same
+    for suffix, columns in {"": rows, **_BESIDE}.items():
         connection.exec_driver_sql(
             f"CREATE UNLOGGED TABLE {table(batch_id)}{suffix} AS {columns} WITH NO DATA"
         )
@@ -39,7 +40,7 @@ def create(connection: Connection, batch_id: int) -> None:
 
 def drop(connection: Connection, batch_id: int) -> None:
     """Drop the batch's staging tables, if there are any."""
-    names = ", ".join(f"{table(batch_id)}{suffix}" for suffix in _TABLES)
+    names = ", ".join(f"{table(batch_id)}{suffix}" for suffix in _SUFFIXES)
     connection.exec_driver_sql(
         "DROP VIEW IF EXISTS pg_temp.staged, pg_temp.staged_reject, pg_temp.staged_bad"
     )
@@ -50,9 +51,9 @@ def drop(connection: Connection, batch_id: int) -> None:
 def bind(connection: Connection, batch_id: int) -> bool:
     """Let the statements in ``sql/`` see the batch's tables as pg_temp.staged…; False where they are missing."""
     exists = sa.text("SELECT to_regclass(:name) IS NOT NULL")
-    if not all(connection.scalar(exists, {"name": table(batch_id) + suffix}) for suffix in _TABLES):
+    if not all(connection.scalar(exists, {"name": table(batch_id) + suffix}) for suffix in _SUFFIXES):
         return False
-    for suffix in _TABLES:
+    for suffix in _SUFFIXES:
         connection.exec_driver_sql(
             f"CREATE OR REPLACE TEMPORARY VIEW staged{suffix} AS SELECT * FROM {table(batch_id)}{suffix}"  # noqa: S608
         )

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl import source
+from etl import db, source
 from etl.errors import FileError
 from etl.loading import ledger, undoing
 from etl.models import FoundFile
@@ -99,7 +99,9 @@ def look(
     result, seen = Look(), set[int]()
     for path in paths:
         found: list[tuple[datetime, str, Waiting]] = []
-        for chunk in _chunks(source.listed([path], sensors_of(settings)), ledger.CHUNK):
+        for chunk in _chunks(
+            source.listed([path], sensors_of(settings), db.log_of(connection).name), ledger.CHUNK
+        ):
             wanted = [
                 _resumed(connection, file)
                 for file in chunk

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from etl import db, quality, source
 from etl.errors import DayRetired, DiskFull, FileError
+from etl.fields import CONN, Log
 from etl.loading import filling, ledger, publishing, staging
 from etl.loading.headstart import Bounds, HeadStart, Lost
 from etl.models import RawLine, Reader
@@ -73,7 +74,8 @@ def _stage(
     db.label(connection, "stage", batch_id)
     replacing = any(file.before or file.replaces for file in files)
     on_part = head.take if head and not replacing else _go_on
-    filling.stage(connection, batch_id, files, lambda path: reader_of(path, store.settings), to_csv, on_part)
+    opener = partial(reader_of, settings=store.settings, log=store.log)
+    filling.stage(connection, batch_id, files, opener, partial(to_csv, log=store.log), on_part)
     if head:
         head.take_last()
 
@@ -98,12 +100,12 @@ def _require_room(store: Store, size: int) -> None:
 
 
 @contextmanager
-def reader_of(path: str, settings: Settings) -> Iterator[Reader]:
+def reader_of(path: str, settings: Settings, log: Log = CONN) -> Iterator[Reader]:
     """A reader of a path of the ledger; raises Unreadable."""
     from etl.reader import ConnReader
 
     with source.opened(path) as stream:
-        yield ConnReader(stream, options=settings.read_options())
+        yield ConnReader(stream, options=settings.read_options(log))
 
 
 def _validated(

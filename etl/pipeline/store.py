@@ -9,6 +9,7 @@ from datetime import timedelta
 from sqlalchemy.engine import URL, Connection, Engine
 
 from etl import db
+from etl.fields import CONN, Log
 from etl.settings import Settings
 
 
@@ -19,9 +20,13 @@ class Store:
     url: URL
     engine: Engine
     settings: Settings
+    log: Log = CONN
+    """What is loaded, and so into which table."""
 
     @classmethod
-    def open(cls, url: str, settings: Settings, statement_limit: timedelta | None = None) -> Store:
+    def open(
+        cls, url: str, settings: Settings, statement_limit: timedelta | None = None, log: Log = CONN
+    ) -> Store:
         """Parse the URL; connects only when used. No statement runs longer than the limit, whatever the settings say.
 
         A task sets one below its own ``execution_timeout``, which is a signal that psycopg2 does not hear inside a
@@ -31,12 +36,12 @@ class Store:
             bounded = min(settings.statement_timeout, statement_limit)
             settings = settings.model_copy(update={"statement_timeout": bounded})
         parsed = db.parse_url(url)
-        return cls(url=parsed, engine=db.connect_engine(parsed, settings), settings=settings)
+        return cls(url=parsed, engine=db.connect_engine(parsed, settings), settings=settings, log=log)
 
     def session(self) -> AbstractContextManager[Connection]:
         """A connection with its errors translated, with all rights that the user has."""
-        return db.session(self.engine)
+        return db.session(self.engine, self.log)
 
     def loading(self) -> AbstractContextManager[Connection]:
         """A connection that acts as conn_loader where the user may: what all that loads and unloads works on."""
-        return db.loader_session(self.engine)
+        return db.loader_session(self.engine, self.log)

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from etl.db import execute
-from etl.fields import CONN_STATES, STANDARD_NAMES
+from etl.fields import CONN, CONN_STATES
 from etl.rules import reasons
 
 Facts = dict[str, Any]
@@ -75,7 +75,7 @@ def _rows(connection: Connection, span: Mapping[str, datetime]) -> Facts:
     total = sum(row["rows"] for row in volume)
     meanings = {state.code: state.meaning for state in CONN_STATES}
     filled = {row["name"]: row["total"] for row in kinds.get("filled", [])}
-    nullable = [name for name in (*STANDARD_NAMES, "extra") if name in filled]
+    nullable = [name for name in (*CONN.standard_names, "extra") if name in filled]
     return {
         "rows": total,
         "bucket": bucket,

@@ -35,10 +35,10 @@ class _Entry:
     error: FileError | None = None
 
 
-def listed(paths: Iterable[str], sensors: Sensors | None = None) -> Iterator[FoundFile]:
+def listed(paths: Iterable[str], sensors: Sensors | None = None, log: str = "conn") -> Iterator[FoundFile]:
     """The files under the given paths: in the order given, folders by name, within a folder by window, then path.
 
-    A path given itself is taken whatever its name; in a folder, files of other logs come back turned down.
+    A path given itself is taken whatever its name; in a folder, files of other logs than ``log`` come back turned down.
 
     Raises:
         Misuse: a path does not exist.
@@ -50,12 +50,12 @@ def listed(paths: Iterable[str], sensors: Sensors | None = None) -> Iterator[Fou
         if stdin.is_stdin(given):
             yield _found(_piped(given), chosen)
         elif remote.is_remote(given):
-            yield from _remote(given, chosen)
+            yield from _remote(given, chosen, log)
         else:
-            yield from _local(given, chosen)
+            yield from _local(given, chosen, log)
 
 
-def _local(given: str, sensors: Sensors) -> Iterator[FoundFile]:
+def _local(given: str, sensors: Sensors, log: str) -> Iterator[FoundFile]:
     if not given:  # the shell's, where a variable is not set; it would stand for the current folder
         raise Misuse("an empty path", hint="give a log, or a folder of logs")
     path = os.path.abspath(local_path(given))  # noqa: PTH100  resolve() would rename what a symlink names
@@ -72,7 +72,7 @@ def _local(given: str, sensors: Sensors) -> Iterator[FoundFile]:
             f"{ledger_path(path)}: permission denied", hint="let this user read the folder"
         )
     for entries in _folders(path):
-        yield from _arranged(entries, sensors)
+        yield from _arranged(entries, sensors, log)
 
 
 def _piped(given: str) -> _Entry:
@@ -81,7 +81,7 @@ def _piped(given: str) -> _Entry:
     return _Entry(path=given, shown=given, size=kept.size, mtime=kept.mtime)
 
 
-def _remote(given: str, sensors: Sensors) -> Iterator[FoundFile]:
+def _remote(given: str, sensors: Sensors, log: str) -> Iterator[FoundFile]:
     try:
         if (found := remote.info(given)) is None:
             raise Misuse(
@@ -91,7 +91,7 @@ def _remote(given: str, sensors: Sensors) -> Iterator[FoundFile]:
             yield _found(replace(_object(found), path=given, shown=given), sensors)
             return
         for files in remote.folders(given, _wanted):
-            yield from _arranged([_named(_object(file)) for file in files], sensors)
+            yield from _arranged([_object(file) for file in files], sensors, log)
     except (FileNotFoundError, PermissionError) as error:
         raise EnvironmentProblem(
             f"{given}: {error}", hint="see that these credentials may list and read it"
@@ -124,7 +124,7 @@ def _folders(top: str) -> Iterator[list[_Entry]]:
             continue
         seen.add((status.st_dev, status.st_ino))
         below = {entry.path for entry in entries if _is_folder(entry)}
-        yield [_named(_entry(entry.path)) for entry in entries if entry.path not in below]
+        yield [_entry(entry.path) for entry in entries if entry.path not in below]
         waiting += sorted(below, key=lambda path: (os.path.islink(path), path), reverse=True)  # noqa: PTH114
 
 
@@ -170,24 +170,25 @@ def _failed(path: str, error: FileError) -> _Entry:
     )
 
 
-def _named(entry: _Entry) -> _Entry:
+def _named(entry: _Entry, log: str) -> _Entry:
     """Turn down what is another log by its name."""
-    if entry.error is None and is_other(entry.shown.rpartition("/")[2]):
+    if entry.error is None and is_other(entry.shown.rpartition("/")[2], log):
         return replace(entry, error=OtherLog("the name is that of another log"))
     return entry
 
 
-def _arranged(entries: Sequence[_Entry], sensors: Sensors) -> list[FoundFile]:
+def _arranged(found: Sequence[_Entry], sensors: Sensors, log: str) -> list[FoundFile]:
     """The files of one folder by window and path; a log that is there plain and packed knows of it."""
+    entries = [_named(entry, log) for entry in found]
     forms: dict[str, list[str]] = defaultdict(list)
     for entry in entries:
         if entry.error is None:
             forms[base(entry.path)].append(entry.path)
     twins = {
-        path: tuple(p for p in found if p != path)
-        for found in forms.values()
-        if len(found) > 1
-        for path in found
+        path: tuple(p for p in paths if p != path)
+        for paths in forms.values()
+        if len(paths) > 1
+        for path in paths
     }
     files = [_found(entry, sensors, twins.get(entry.path, ())) for entry in entries]
     return sorted(files, key=lambda file: (file.window_start or _NEVER_CHANGED, file.path))

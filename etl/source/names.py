@@ -13,14 +13,14 @@ from datetime import UTC, datetime, timedelta, tzinfo
 Window = tuple[datetime | None, datetime | None]
 """Start and end in UTC; None where the name does not tell."""
 
-OTHER_NAMES = re.compile(
+NAMES = re.compile(
     r"""(?ix) ^ (?: conn-summary[._] | \.shadow\. | known_conns\b | open_conn\b | conn_long\b
-      | (?: capture_loss | cluster | dhcp | dns | dpd | files | ftp | http | irc | kerberos | known_\w+ | loaded_scripts
-          | modbus | notice | ntlm | ntp | packet_filter | pe | radius | rdp | reporter | rfb | sip | smb_\w+ | smtp
-          | snmp | socks | software | ssh | ssl | stats | stderr | stdout | syslog | telemetry | traceroute | tunnel
-          | weird | x509 | analyzer | quic | ldap\w* | websocket ) [._-] )"""
+      | (?P<log> capture_loss | cluster | conn | dhcp | dns | dpd | files | ftp | http | irc | kerberos | known_\w+
+          | loaded_scripts | modbus | notice | ntlm | ntp | packet_filter | pe | radius | rdp | reporter | rfb | sip
+          | smb_\w+ | smtp | snmp | socks | software | ssh | ssl | stats | stderr | stdout | syslog | telemetry
+          | traceroute | tunnel | weird | x509 | analyzer | quic | ldap\w* | websocket ) [._-] )"""
 )
-"""Files of other logs as Zeek names them."""
+"""Files as Zeek names them, by log; those without one are no log that rows come from."""
 
 NEVER = frozenset({"current"})
 """Folders with logs that are still being written; dot files are never taken either."""
@@ -47,9 +47,10 @@ _SHORT = re.compile(r"(?<!\d)(?P<day>\d{2}-\d{2}-\d{2})_(?P<start>\d{2}\.\d{2}\.
 """Zeek's old default, ``conn-24-01-01_00.00.00.log``."""
 
 
-def is_other(name: str) -> bool:
-    """Whether a file's name says that it is another log."""
-    return OTHER_NAMES.match(name) is not None
+def is_other(name: str, log: str) -> bool:
+    """Whether a file's name says that it is another log than this one."""
+    found = NAMES.match(name)
+    return found is not None and (found["log"] or "").lower() != log
 
 
 def window(path: str, zone: tzinfo = UTC, interval: timedelta | None = None) -> Window:

@@ -5,15 +5,15 @@ FROM unnest(CAST(:days AS date [])) AS wanted (day)
 WHERE
     NOT EXISTS (
         SELECT FROM pg_class
-        WHERE relnamespace = 'zeek'::regnamespace AND relname = 'conn_' || to_char(wanted.day, 'YYYYMMDD')
+        WHERE relnamespace = 'zeek'::regnamespace AND relname = :log || '_' || to_char(wanted.day, 'YYYYMMDD')
     )
 ORDER BY wanted.day;
 
 -- name: begin_day
-SELECT etl.begin_day(:day);
+SELECT etl.begin_day(:day, :log);
 
 -- name: finish_day
-SELECT etl.finish_day(:day);
+SELECT etl.finish_day(:day, :log);
 
 -- name: lock_days
 SELECT coalesce(bool_and(pg_try_advisory_xact_lock(7103, day - date '1970-01-01')), true)
@@ -26,13 +26,13 @@ FROM unnest(CAST(:buckets AS integer [])) AS buckets (bucket);
 -- name: delete_bad
 -- How many rows each file loses, and between which times.
 WITH deleted AS (
-    DELETE FROM zeek.conn
+    DELETE FROM zeek.conn AS there
     USING pg_temp.bad_row AS bad
     WHERE
-        conn."@timestamp" = bad."@timestamp" AND conn.event_uid = bad.event_uid
-        AND conn."@timestamp" BETWEEN CAST(:first AS timestamptz) AND CAST(:last AS timestamptz)
-        AND (conn.etl_file_id, conn.etl_line) = (bad.etl_file_id, bad.etl_line)
-    RETURNING conn.etl_file_id, conn."@timestamp"
+        (key_of(there)) = (key_of(bad))
+        AND there."@timestamp" BETWEEN CAST(:first AS timestamptz) AND CAST(:last AS timestamptz)
+        AND (there.etl_file_id, there.etl_line) = (bad.etl_file_id, bad.etl_line)
+    RETURNING there.etl_file_id, there."@timestamp"
 )
 
 SELECT

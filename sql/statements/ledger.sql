@@ -1,7 +1,7 @@
 -- name: register
 -- One row for each (path, size, mtime); those that are there already keep their state.
-INSERT INTO etl.file (path, size, mtime, sensor, window_start, window_end)
-SELECT found.path, found.size, found.mtime, found.sensor, found.window_start, found.window_end
+INSERT INTO etl.file (log, path, size, mtime, sensor, window_start, window_end)
+SELECT :log, found.path, found.size, found.mtime, found.sensor, found.window_start, found.window_end
 FROM
     unnest(
         CAST(:paths AS text []), CAST(:sizes AS bigint []), CAST(:mtimes AS timestamptz []),
@@ -21,18 +21,18 @@ WHERE
         SELECT max(looked.etl_file_id)
         FROM etl.file AS looked
         WHERE
-            looked.path = found.path AND looked.state = 'found' AND looked.batch_id IS NULL
+            looked.log = :log AND looked.path = found.path AND looked.state = 'found' AND looked.batch_id IS NULL
             AND looked.run_id IS NULL AND looked.before IS NULL
     )
     AND NOT EXISTS (
         SELECT FROM etl.file AS there
-        WHERE there.path = found.path AND there.size = found.size AND there.mtime = found.mtime
+        WHERE there.log = :log AND there.path = found.path AND there.size = found.size AND there.mtime = found.mtime
     );
 
 -- name: left_open
 -- What came from stdin in a call that did not end: the path says which bytes they are.
 SELECT mtime FROM etl.file
-WHERE path = :path AND state IN ('found', 'staged')
+WHERE log = :log AND path = :path AND state IN ('found', 'staged')
 ORDER BY etl_file_id
 LIMIT 1;
 
@@ -45,7 +45,7 @@ FROM
         CAST(:paths AS text []), CAST(:sizes AS bigint []), CAST(:mtimes AS timestamptz []),
         CAST(:sensors AS text []), CAST(:starts AS timestamptz []), CAST(:ends AS timestamptz [])
     ) AS found (path, size, mtime, sensor, window_start, window_end)
-WHERE file.path = found.path AND file.size = found.size AND file.mtime = found.mtime;
+WHERE file.log = :log AND file.path = found.path AND file.size = found.size AND file.mtime = found.mtime;
 
 -- name: lookup
 SELECT
@@ -55,7 +55,8 @@ SELECT
 FROM
     unnest(CAST(:paths AS text []), CAST(:sizes AS bigint []), CAST(:mtimes AS timestamptz []))
         AS found (path, size, mtime)
-INNER JOIN etl.file AS file USING (path, size, mtime);
+INNER JOIN etl.file AS file USING (path, size, mtime)
+WHERE file.log = :log;
 
 -- name: by_id
 SELECT
@@ -158,7 +159,8 @@ UPDATE etl.file AS older
 SET state = 'superseded', reason = 'a newer version of this path was loaded as file ' || newer.etl_file_id
 FROM etl.file AS newer
 WHERE
-    newer.etl_file_id = ANY(:ids) AND older.path = newer.path AND older.etl_file_id <> newer.etl_file_id
+    newer.etl_file_id = ANY(:ids) AND (older.log, older.path) = (newer.log, newer.path)
+    AND older.etl_file_id <> newer.etl_file_id
     AND older.state IN ('published', 'incomplete') AND older.first_seen <= newer.first_seen;
 
 -- name: close_superseded
@@ -168,7 +170,7 @@ SET
     state = 'closed', resolved_at = now(), resolved_by = current_user,
     resolution = 'the file was superseded'
 FROM etl.file AS older
-INNER JOIN etl.file AS newer USING (path)
+INNER JOIN etl.file AS newer USING (log, path)
 WHERE
     newer.etl_file_id = ANY(:ids) AND older.etl_file_id <> newer.etl_file_id
     AND older.first_seen <= newer.first_seen AND older.state IN ('superseded', 'refused')
@@ -182,7 +184,8 @@ SET
     finished_at = now()
 FROM etl.file AS newer
 WHERE
-    newer.etl_file_id = ANY(:ids) AND older.path = newer.path AND older.etl_file_id <> newer.etl_file_id
+    newer.etl_file_id = ANY(:ids) AND (older.log, older.path) = (newer.log, newer.path)
+    AND older.etl_file_id <> newer.etl_file_id
     AND older.first_seen <= newer.first_seen AND older.state = 'found' AND older.before IS NULL;
 
 -- name: note_columns

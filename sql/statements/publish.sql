@@ -21,7 +21,7 @@ FROM (
 ORDER BY days.day;
 
 -- name: ensure_partition
-SELECT etl.ensure_partition(:day);
+SELECT etl.ensure_partition(:day, :log);
 
 -- name: forgiven
 -- Lines of each file that are no fault of it: rows of days that retention dropped, lines of other logs among its own.
@@ -55,11 +55,11 @@ SELECT DISTINCT ON (brought.digest) brought.digest, brought.etl_file_id
 FROM (
     SELECT digest, etl_file_id
     FROM etl.file
-    WHERE digest = ANY(:digests) AND rows_read > 0 AND state IN ('published', 'incomplete', 'superseded')
+    WHERE log = :log AND digest = ANY(:digests) AND rows_read > 0 AND state IN ('published', 'incomplete', 'superseded')
     UNION ALL
     SELECT CAST(before ->> 'digest' AS bytea), etl_file_id
     FROM etl.file
-    WHERE before IS NOT NULL AND CAST(before ->> 'digest' AS bytea) = ANY(:digests)
+    WHERE log = :log AND before IS NOT NULL AND CAST(before ->> 'digest' AS bytea) = ANY(:digests)
 ) AS brought
 WHERE brought.etl_file_id <> all(:batch)
 ORDER BY brought.digest, brought.etl_file_id;
@@ -80,7 +80,7 @@ WHERE
         WHERE bad.etl_file_id = staged.etl_file_id AND bad.etl_line = staged.etl_line
     )
 -- in the order of the key: overlapping inserts in opposite order would deadlock
-ORDER BY staged."@timestamp", staged.event_uid, publishing.position, staged.etl_line;
+ORDER BY key_of(staged), publishing.position, staged.etl_line;
 
 -- name: target
 CREATE OR REPLACE TEMPORARY VIEW target AS SELECT * FROM zeek.conn;
@@ -138,42 +138,16 @@ GROUP BY etl_file_id;
 
 -- name: leftover
 -- Good rows whose identity is in the table with another provenance: the same flow again, or a conflict.
--- TSV rounds a duration to six decimals, JSON does not: both are within 0.0000006 of each other.
 CREATE TEMPORARY TABLE leftover ON COMMIT DROP AS
 SELECT
-    good.etl_file_id, good.etl_line, conn.etl_file_id AS of_file_id,
-    (
-        good.network_protocol IS NOT DISTINCT FROM conn.network_protocol
-        AND good.src_ip_addr IS NOT DISTINCT FROM conn.src_ip_addr
-        AND good.src_port IS NOT DISTINCT FROM conn.src_port
-        AND good.dst_ip_addr IS NOT DISTINCT FROM conn.dst_ip_addr
-        AND good.dst_port IS NOT DISTINCT FROM conn.dst_port
-        AND good.network_outer_vlan_id IS NOT DISTINCT FROM conn.network_outer_vlan_id
-        AND good.network_inner_vlan_id IS NOT DISTINCT FROM conn.network_inner_vlan_id
-        AND good.zeek_connection_tunnel_parents IS NOT DISTINCT FROM conn.zeek_connection_tunnel_parents
-        AND good.src_bytes IS NOT DISTINCT FROM conn.src_bytes
-        AND good.src_ip_bytes IS NOT DISTINCT FROM conn.src_ip_bytes
-        AND good.src_mac IS NOT DISTINCT FROM conn.src_mac
-        AND good.src_packets IS NOT DISTINCT FROM conn.src_packets
-        AND good.zeek_connection_local_src IS NOT DISTINCT FROM conn.zeek_connection_local_src
-        AND good.zeek_connection_local_dst IS NOT DISTINCT FROM conn.zeek_connection_local_dst
-        AND good.network_connection_history IS NOT DISTINCT FROM conn.network_connection_history
-        AND good.network_connection_state IS NOT DISTINCT FROM conn.network_connection_state
-        AND good.network_missed_bytes IS NOT DISTINCT FROM conn.network_missed_bytes
-        AND good.network_application IS NOT DISTINCT FROM conn.network_application
-        AND good.dst_bytes IS NOT DISTINCT FROM conn.dst_bytes
-        AND good.dst_ip_bytes IS NOT DISTINCT FROM conn.dst_ip_bytes
-        AND good.dst_mac IS NOT DISTINCT FROM conn.dst_mac
-        AND good.dst_packets IS NOT DISTINCT FROM conn.dst_packets
-        AND (good.event_duration IS NULL) = (conn.event_duration IS NULL)
-        AND coalesce(abs(good.event_duration - conn.event_duration) < 0.0000006, true)
-    ) AS same,
-    to_jsonb(good) AS mapped, to_jsonb(conn) AS existing
+    good.etl_file_id, good.etl_line, there.etl_file_id AS of_file_id,
+    same_values(good, there) AS same,
+    to_jsonb(good) AS mapped, to_jsonb(there) AS existing
 FROM pg_temp.good
-INNER JOIN zeek.conn ON good."@timestamp" = conn."@timestamp" AND good.event_uid = conn.event_uid
+INNER JOIN zeek.conn AS there ON (key_of(good)) = (key_of(there))
 WHERE
-    conn."@timestamp" >= CAST(:first AS timestamptz) AND conn."@timestamp" < CAST(:last AS timestamptz)
-    AND (good.etl_file_id, good.etl_line) <> (conn.etl_file_id, conn.etl_line);
+    there."@timestamp" >= CAST(:first AS timestamptz) AND there."@timestamp" < CAST(:last AS timestamptz)
+    AND (good.etl_file_id, good.etl_line) <> (there.etl_file_id, there.etl_line);
 
 -- name: duplicates
 SELECT etl_file_id, count(*) AS rows_duplicate
@@ -201,7 +175,7 @@ WHERE kept.position <= coalesce(CAST(:most AS bigint), kept.position);
 -- One reading of staging for all who ask for them.
 CREATE TEMPORARY TABLE bad_row ON COMMIT DROP AS
 SELECT
-    staged.etl_file_id, staged.etl_line, staged."@timestamp", staged.event_uid, bad.rule, bad.rules,
+    staged.etl_file_id, staged.etl_line, key_of(staged), bad.rule, bad.rules,
     to_jsonb(staged) AS mapped
 FROM (
     SELECT

@@ -11,7 +11,7 @@ SELECT
 FROM etl.quarantine
 INNER JOIN etl.file USING (etl_file_id)
 WHERE
-    quarantine.state = 'open'
+    quarantine.state = 'open' AND file.log = :log
     AND (CAST(:ids AS bigint []) IS NULL OR quarantine.quarantine_id = ANY(CAST(:ids AS bigint [])))
     AND (CAST(:path AS text) IS NULL OR file.path = :path)
     AND (CAST(:rule AS text) IS NULL OR quarantine.rule = :rule)

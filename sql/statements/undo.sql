@@ -8,7 +8,7 @@ SELECT
     coalesce(CAST(before ->> 'max_timestamp' AS timestamptz), max_timestamp) AS max_timestamp
 FROM etl.file
 WHERE
-    (path = ANY(CAST(:paths AS text [])) OR run_id = ANY(CAST(:runs AS text [])))
+    log = :log AND (path = ANY(CAST(:paths AS text [])) OR run_id = ANY(CAST(:runs AS text [])))
     AND (state IN ('published', 'incomplete', 'superseded', 'known', 'refused') OR before IS NOT NULL)
 ORDER BY etl_file_id;
 
@@ -30,7 +30,9 @@ SELECT etl_file_id FROM etl.file WHERE etl_file_id = ANY(:ids) ORDER BY etl_file
 -- Rows of the ledger whose rows in zeek.conn go when these files are published.
 SELECT DISTINCT other.etl_file_id
 FROM etl.file
-INNER JOIN etl.file AS other ON file.path = other.path AND file.etl_file_id <> other.etl_file_id
+INNER JOIN
+    etl.file AS other
+    ON (file.log, file.path) = (other.log, other.path) AND file.etl_file_id <> other.etl_file_id
 WHERE
     file.etl_file_id = ANY(:ids) AND file.replaces
     AND (other.state IN ('published', 'incomplete', 'superseded') OR other.before IS NOT NULL)
@@ -50,15 +52,15 @@ ORDER BY day;
 -- name: delete_rows
 -- One pass over the span of all these files, and of each only what lies in its own.
 WITH gone AS (
-    DELETE FROM zeek.conn
+    DELETE FROM zeek.conn AS there
     USING
         unnest(CAST(:ids AS bigint []), CAST(:firsts AS timestamptz []), CAST(:lasts AS timestamptz []))
             AS undone (etl_file_id, first, last)
     WHERE
-        conn.etl_file_id = undone.etl_file_id
-        AND conn."@timestamp" >= undone.first AND conn."@timestamp" <= undone.last
-        AND conn."@timestamp" >= CAST(:first AS timestamptz) AND conn."@timestamp" <= CAST(:last AS timestamptz)
-    RETURNING conn.etl_file_id, conn."@timestamp"
+        there.etl_file_id = undone.etl_file_id
+        AND there."@timestamp" >= undone.first AND there."@timestamp" <= undone.last
+        AND there."@timestamp" >= CAST(:first AS timestamptz) AND there."@timestamp" <= CAST(:last AS timestamptz)
+    RETURNING there.etl_file_id, there."@timestamp"
 ),
 
 touched AS (
@@ -146,7 +148,7 @@ WHERE
     );
 
 -- name: waiting
-SELECT etl_file_id FROM etl.file WHERE before IS NOT NULL ORDER BY etl_file_id;
+SELECT etl_file_id FROM etl.file WHERE log = :log AND before IS NOT NULL ORDER BY etl_file_id;
 
 -- name: restore
 -- It could not be loaded again: what was there stays, and so does what the ledger said of it.

@@ -13,6 +13,7 @@ WITH stood AS (
         old.rows_quarantined, old.min_timestamp, old.max_timestamp
     FROM etl.file
     CROSS JOIN LATERAL jsonb_populate_record(file, coalesce(file.before, '{}')) AS old
+    WHERE file.log = :log
 )
 
 SELECT

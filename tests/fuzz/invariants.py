@@ -6,7 +6,7 @@ import io
 from collections import Counter
 
 from etl.errors import FileError
-from etl.mapping import FRAME_SCHEMA, to_csv
+from etl.mapping import frame_schema, to_csv
 from etl.models import ReadOptions
 from etl.reader import ConnReader, raw_lines
 
@@ -26,7 +26,7 @@ def check(
     rejected: dict[int, bytes] = {}
     try:
         for block in reader:
-            assert block.frame.schema == FRAME_SCHEMA
+            assert block.frame.schema == frame_schema()
             to_csv(block.frame, 1).decode()
             loaded += block.frame["etl_line"].to_list()
             uids.update(block.frame["event_uid"].drop_nulls().to_list())

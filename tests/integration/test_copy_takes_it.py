@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from psycopg2 import sql
 
 from etl.errors import FileError
-from etl.fields import COPY_COLUMNS, FIELDS
+from etl.fields import CONN, FIELDS
 from etl.mapping import standard, to_csv
 from etl.models import ReadOptions
 from etl.reader import ConnReader
@@ -37,7 +37,7 @@ def table(empty_database_url: str) -> Iterator[Any]:
     }
     columns = [
         sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(types.get(name, "jsonb")))
-        for name in COPY_COLUMNS
+        for name in CONN.copy_columns
     ]
     connection = psycopg2.connect(empty_database_url)
     with connection.cursor() as cursor:

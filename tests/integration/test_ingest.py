@@ -15,7 +15,7 @@ from etl.settings import Settings
 from tests.integration.conftest import Ask
 from tests.logs import flow, flows, json_lines, tsv, write
 
-COLUMNS = ", ".join(f'"{name}"' for name in fields.STANDARD_NAMES)
+COLUMNS = ", ".join(f'"{name}"' for name in fields.CONN.standard_names)
 
 
 def counts(summary: pipeline.Summary) -> tuple[int, int, int, int]:

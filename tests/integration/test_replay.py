@@ -160,14 +160,14 @@ def mended_suites(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             changes.get(rule["meta"]["rule"], lambda _: None)(rule["kwargs"])
         path.write_text(json.dumps(suite))
     monkeypatch.setattr(rules, "resource_dir", lambda _: folder)
-    rules.rules.cache_clear()
+    rules.all_rules.cache_clear()
 
 
 @pytest.fixture
 def _own_suites() -> Iterator[None]:
     """Whatever a test does to the suites is forgotten after it."""
     yield
-    rules.rules.cache_clear()
+    rules.all_rules.cache_clear()
 
 
 @pytest.mark.usefixtures("_own_suites")

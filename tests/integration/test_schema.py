@@ -12,7 +12,7 @@ def test_columns_types_and_comments_are_those_of_the_dictionary(ask: Ask) -> Non
         " FROM pg_attribute"
         " WHERE attrelid = 'zeek.conn'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
     )
-    assert tuple(name for name, *_ in columns) == fields.COPY_COLUMNS
+    assert tuple(name for name, *_ in columns) == fields.CONN.copy_columns
     long_name = {"timestamptz": "timestamp with time zone"}
     for field, (_, pg_type, comment, not_null) in zip(fields.FIELDS, columns, strict=False):
         assert pg_type == long_name.get(field.pg_type, field.pg_type)

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl import times
-from etl.fields import BY_ZEEK, COPY_COLUMNS, FIELDS, FRAME_COLUMNS
-from etl.mapping import FRAME_SCHEMA, empty, standard, to_csv
+from etl.fields import CONN, FIELDS
+from etl.mapping import empty, frame_schema, standard, to_csv
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -27,15 +27,15 @@ def raw(**columns: list[Any]) -> pl.DataFrame:
 
 
 def test_the_schema_is_the_contract() -> None:
-    assert tuple(FRAME_SCHEMA) == FRAME_COLUMNS
-    assert standard(raw(uid=["C1"]))[0].schema == FRAME_SCHEMA
+    assert tuple(frame_schema()) == CONN.frame_columns
+    assert standard(raw(uid=["C1"]))[0].schema == frame_schema()
 
 
 def test_a_null_is_no_fault_and_a_lost_value_is_one() -> None:
     frame, faults = standard(raw(uid=["a", "b", "c"], orig_bytes=[None, "x", "7"]))
     assert frame["event_uid"].to_list() == ["a", "c"]
     assert frame["src_bytes"].to_list() == [None, 7]
-    assert [(f.line, f.field, f.reason, f.rule) for f in faults] == [
+    assert [(f.line, f.field, f.reason, f.rule(CONN)) for f in faults] == [
         (2, "orig_bytes", "not_an_integer", "type.src_bytes")
     ]
 
@@ -84,8 +84,8 @@ CASTS = [
 def test_a_text_is_cast_or_is_a_fault_with_its_reason(name: str, text: str, becomes: object) -> None:
     """Between two rows of its column that are good whatever happens to it: null."""
     frame, faults = standard(raw(**{name: [None, text, None]}))
-    standard_name = BY_ZEEK[name].standard
-    assert frame.schema == FRAME_SCHEMA
+    standard_name = CONN.by_zeek[name].standard
+    assert frame.schema == frame_schema()
     if faults:
         assert [(f.line, f.field, f.reason) for f in faults] == [(2, name, becomes)]
         assert frame["etl_line"].to_list() == [1, 3]
@@ -116,7 +116,7 @@ def test_booleans_that_are_typed_pass_as_they_are() -> None:
 
 
 def test_the_empty_frame_has_the_schema() -> None:
-    assert (empty().schema, empty().height) == (FRAME_SCHEMA, 0)
+    assert (empty().schema, empty().height) == (frame_schema(), 0)
 
 
 @settings(max_examples=60, deadline=None)
@@ -175,7 +175,7 @@ DOUBLES = st.one_of(
 def test_doubles_survive_the_csv(numbers: list[float]) -> None:
     frame, _ = standard(raw(duration=numbers))
     cells = [
-        line.split(",")[COPY_COLUMNS.index("event_duration")]
+        line.split(",")[CONN.copy_columns.index("event_duration")]
         for line in to_csv(frame, 1).decode().splitlines()
     ]
     assert [float(cell) for cell in cells] == numbers
@@ -186,7 +186,7 @@ def test_doubles_survive_the_csv(numbers: list[float]) -> None:
 def test_texts_survive_the_csv(texts: list[str]) -> None:
     frame, _ = standard(raw(service=texts))
     rows = list(csv.reader(io.StringIO(to_csv(frame, 1).decode(), newline=""), strict=True))
-    assert [row[COPY_COLUMNS.index("network_application")] for row in rows] == texts
+    assert [row[CONN.copy_columns.index("network_application")] for row in rows] == texts
 
 
 def test_csv_tells_null_from_empty_and_says_the_zone() -> None:
@@ -194,7 +194,7 @@ def test_csv_tells_null_from_empty_and_says_the_zone() -> None:
         raw(ts=["1713567603.318246"], uid=[""], service=[None], local_orig=["T"], orig_bytes=["5"])
     )
     cells = to_csv(frame, 42).decode().removesuffix("\n").split(",")
-    found = dict(zip(COPY_COLUMNS, cells, strict=True))
+    found = dict(zip(CONN.copy_columns, cells, strict=True))
     assert found["@timestamp"] == "2024-04-19 23:00:03.318246+00"
     assert (found["event_uid"], found["network_application"]) == ('""', "")
     assert (found["zeek_connection_local_src"], found["src_bytes"], found["etl_file_id"]) == (

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.errors import FileError
-from etl.mapping import FRAME_SCHEMA, to_csv
+from etl.mapping import frame_schema, to_csv
 from etl.models import ReadOptions
 from etl.reader import ConnReader, raw_lines
 from tests.unit.flows import ROWS, json_line, tsv
@@ -51,7 +51,7 @@ def check(data: bytes, **options: Any) -> None:
     rejected: dict[int, bytes] = {}
     try:
         for block in reader:
-            assert block.frame.schema == FRAME_SCHEMA
+            assert block.frame.schema == frame_schema()
             to_csv(block.frame, 1).decode()
             loaded += block.frame["etl_line"].to_list()
             rejected |= {reject.line: reject.raw for reject in block.rejects}

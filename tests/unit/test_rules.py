@@ -44,13 +44,13 @@ def test_the_suites_of_both_stages_are_there() -> None:
 
 def test_conn_types_says_what_fields_says() -> None:
     assert kwargs("conn_types", "expect_table_columns_to_match_ordered_list") == [
-        {"column_list": list(fields.COPY_COLUMNS)}
+        {"column_list": list(fields.CONN.copy_columns)}
     ]
     assert kwargs("conn_types", "expect_column_values_to_be_of_type") == [
         {"column": field.standard, "type_": GX_TYPES[field.pg_type]} for field in fields.FIELDS
     ]
     assert kwargs("conn_types", "expect_column_values_to_not_be_null") == [
-        {"column": field.standard} for field in fields.REQUIRED
+        {"column": field.standard} for field in fields.CONN.required
     ]
 
 
@@ -91,9 +91,9 @@ def test_every_rule_of_the_files_is_loaded_under_its_own_name() -> None:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Suites of a test's own."""
     monkeypatch.setattr(rules, "resource_dir", lambda _name: tmp_path)
-    rules.rules.cache_clear()
+    rules.all_rules.cache_clear()
     yield tmp_path
-    rules.rules.cache_clear()
+    rules.all_rules.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     [
         "{",
         "{}",
-        '{"name": "x", "meta": {"stage": "later"}, "expectations": []}',
-        '{"name": "x", "meta": {"stage": "gate"}, "expectations": [{"type": "a", "kwargs": {}}]}',
+        '{"name": "x", "meta": {"log": "conn", "stage": "later"}, "expectations": []}',
+        '{"name": "x", "meta": {"log": "conn", "stage": "gate"}, "expectations": [{"type": "a", "kwargs": {}}]}',
     ],
 )
 def test_a_broken_suite_is_an_error_that_names_the_file(folder: Path, broken: str) -> None:
@@ -118,7 +118,7 @@ def test_two_rules_of_one_name_are_an_error(folder: Path) -> None:
         "severity": "critical",
         "meta": {"rule": "r", "why": "w", "source": "s"},
     }
-    suite = {"name": "x", "meta": {"stage": "gate"}, "expectations": [rule, rule]}
+    suite = {"name": "x", "meta": {"log": "conn", "stage": "gate"}, "expectations": [rule, rule]}
     (folder / "mine.json").write_text(json.dumps(suite))
     with pytest.raises(EnvironmentProblem, match=r"same meta\.rule"):
         rules.rules("gate")
