@@ -13,14 +13,13 @@ from sqlalchemy.engine import Connection
 from etl import source
 from etl.columns import Column, columns_of, version
 from etl.db import execute
-from etl.errors import FileError, Misuse
+from etl.errors import FileError, Misuse, OtherLog
 from etl.fields import FIELDS
 from etl.loading import ledger
-from etl.models import Format, FoundFile, Reader, Reject
+from etl.models import Format, FoundFile, Reader, Reject, Scan
 from etl.pipeline import Store
-from etl.pipeline.evidence import content
 from etl.pipeline.looking import sensors_of
-from etl.pipeline.steps import reader_of
+from etl.pipeline.steps import budget_of, reader_of
 from etl.settings import Settings
 
 SHOWN = 5
@@ -62,9 +61,11 @@ class _Reading:
     first: datetime | None = None
     last: datetime | None = None
     rejects: int = 0
+    of_other_logs: int = 0
+    """Rejects among them that are no fault of the file."""
     first_rejects: list[Reject] = field(default_factory=list)
     error: FileError | None = None
-    scan: Any = None
+    scan: Scan | None = None
 
 
 def explain(path: str, settings: Settings, store: Store | None) -> Explanation:
@@ -122,6 +123,7 @@ def _through(reader: Reader, reading: _Reading) -> None:
             reading.first = min(reading.first or first, first)
             reading.last = max(reading.last or first, times.max())
         reading.rejects += len(block.rejects)
+        reading.of_other_logs += sum(reject.reason == OtherLog.kind for reject in block.rejects)
         reading.first_rejects += block.rejects[: SHOWN - len(reading.first_rejects)]
     reading.scan = reader.scan()
 
@@ -146,17 +148,16 @@ def _would(file: FoundFile, reading: _Reading, settings: Settings, store: Store 
         if row is not None and row.state not in ledger.OPEN:
             why = f": {row.reason}" if row.reason else ""
             return f"ingest would do nothing: the file is {row.state} since it was first loaded{why}."
-        if reading.error is None and (same := _same_bytes(connection, file, reading, settings)):
+        if reading.scan is not None and (same := _same_bytes(connection, reading.scan)):
             return f"ingest would load nothing: the same bytes were loaded as {same}, so it becomes known."
     return f"ingest would {_alone(reading, settings)}."
 
 
-def _same_bytes(connection: Connection, file: FoundFile, reading: _Reading, settings: Settings) -> str | None:
-    if not reading.scan.rows_read:
+def _same_bytes(connection: Connection, scan: Scan) -> str | None:
+    if not scan.rows_read:
         return None
-    digest = content(file.path, settings)[1]
     with connection.begin():
-        rows = list(execute(connection, "publish.same_bytes", digests=[digest], batch=[]))
+        rows = list(execute(connection, "publish.same_bytes", digests=[scan.digest], batch=[]))
         return _path_of(connection, rows[0].etl_file_id) if rows else None
 
 
@@ -168,12 +169,12 @@ def _path_of(connection: Connection, etl_file_id: int) -> str:
 def _alone(reading: _Reading, settings: Settings) -> str:
     """What comes of the file by itself; the rules of the gate are not asked."""
     if reading.error is not None:
-        verb = "skip it" if reading.error.state == "skipped" else "refuse it"
+        verb = {"skipped": "skip it", "failed": "fail to read it"}.get(reading.error.state, "refuse it")
         return f"{verb} ({reading.error.kind}): {reading.error}"
+    assert reading.scan is not None
     rows, bad = reading.scan.rows_read, reading.rejects
-    budget = max(settings.error_budget_rows, settings.error_budget_share * rows)
-    if bad and (bad == rows or bad > budget):
-        return f"refuse it (over_budget): {bad:,} of its {rows:,} rows cannot be read, {int(budget):,} may be bad"
+    if error := budget_of(settings).exceeded(read=rows, bad=bad, forgiven=reading.of_other_logs):
+        return f"refuse it ({error.kind}): {error}"
     cut = f", as incomplete ({reading.scan.incomplete})" if reading.scan.incomplete else ""
     quarantined = f" and put {bad:,} lines into quarantine" if bad else ""
     return f"load {rows - bad:,} of its {rows:,} rows{cut}{quarantined}, as far as the rules of the gate let them pass"

@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 from etl.db import execute
 from etl.errors import DayRetired, FileError, OverBudget, TooManyDays
 from etl.loading import headstart, staging, undoing
+from etl.loading.budget import Budget
 from etl.loading.headstart import HeadStart, Inserted, Lost
 from etl.loading.ledger import BatchFile
 from etl.loading.locking import lock_days, lock_digests
@@ -31,15 +32,6 @@ LOADED = ("published", "incomplete")
 """States with which a file's rows come in."""
 KEPT_OF_REFUSED = 1_000
 """Lines that a refused file leaves in quarantine at most."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Budget:
-    """How much may be wrong with a file before it is refused whole."""
-
-    rows: int
-    share: float
-    max_new_days: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +66,9 @@ class Counts:
     quarantined: dict[int, int] = field(default_factory=dict)
 
 
-def prepare(connection: Connection, batch_id: int, files: Sequence[BatchFile], budget: Budget) -> Outlook:
+def prepare(
+    connection: Connection, batch_id: int, files: Sequence[BatchFile], budget: Budget, max_new_days: int
+) -> Outlook:
     """Judge the files by their counts, and see which days their good rows need.
 
     Raises:
@@ -86,7 +80,7 @@ def prepare(connection: Connection, batch_id: int, files: Sequence[BatchFile], b
         execute(connection, "publish.tune")
         staging.bind(connection, batch_id)
         forgiven = {row.etl_file_id: row.lines for row in execute(connection, "publish.forgiven")}
-        judged = ((f, over_budget(f, budget, forgiven.get(f.etl_file_id, 0))) for f in files)
+        judged = ((f, _over_budget(f, budget, forgiven.get(f.etl_file_id, 0))) for f in files)
         refused: dict[int, FileError] = {f.etl_file_id: error for f, error in judged if error is not None}
         hopeful = [f.etl_file_id for f in files if f.kind is None and f.etl_file_id not in refused]
         for row in execute(connection, "publish.days", ids=hopeful):
@@ -95,10 +89,10 @@ def prepare(connection: Connection, batch_id: int, files: Sequence[BatchFile], b
                 new_days[row.etl_file_id].append(row.day)
         heed_retired(connection, {day for days in days_of.values() for day in days})
     for etl_file_id, days in new_days.items():
-        if len(days) > budget.max_new_days:
+        if len(days) > max_new_days:
             refused[etl_file_id] = TooManyDays(
                 f"its rows would make {len(days):,} new days ({days[0]} to {days[-1]}), "
-                f"{budget.max_new_days:,} are allowed",
+                f"{max_new_days:,} are allowed",
                 hint="check the sensor's clock, or raise CONN_ETL_MAX_NEW_DAYS",
             )
     new = {day for i, days in new_days.items() if i not in refused for day in days}
@@ -118,20 +112,10 @@ def heed_retired(connection: Connection, days: Collection[date]) -> None:
         raise DayRetired(f"retention dropped {gone[0]} while its rows were on the way")
 
 
-def over_budget(file: BatchFile, budget: Budget, forgiven: int = 0) -> OverBudget | None:
-    """The error of a file with too many bad rows, unless somebody accepted it; some are no fault of the file."""
-    bad = (file.rows_rejected or 0) + (file.rows_failed or 0) - forgiven
-    read = (file.rows_read or 0) - forgiven
-    if file.accepted or not bad:
-        return None
-    if bad == read:
-        return OverBudget(f"not one of its {read:,} rows is good", hint="see `conn-etl quarantine list`")
-    if bad > (allowed := max(budget.rows, int(budget.share * read))):
-        return OverBudget(
-            f"{bad:,} of its {read:,} rows are bad, more than the error budget of {allowed:,}",
-            hint="see `conn-etl quarantine list`, then mend the source or load it with --accept",
-        )
-    return None
+def _over_budget(file: BatchFile, budget: Budget, forgiven: int) -> OverBudget | None:
+    """The error of a file with too many bad rows, unless somebody accepted it."""
+    bad = (file.rows_rejected or 0) + (file.rows_failed or 0)
+    return None if file.accepted else budget.exceeded(read=file.rows_read or 0, bad=bad, forgiven=forgiven)
 
 
 def publish(

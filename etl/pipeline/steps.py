@@ -14,6 +14,7 @@ from etl import db, quality, source
 from etl.errors import DayRetired, DiskFull, FileError
 from etl.fields import CONN, Log
 from etl.loading import filling, ledger, publishing, staging
+from etl.loading.budget import Budget
 from etl.loading.headstart import Bounds, HeadStart, Lost
 from etl.models import RawLine, Reader
 from etl.pipeline.store import Store
@@ -129,6 +130,11 @@ def _validated(
     return _open_files(connection, batch_id)
 
 
+def budget_of(settings: Settings) -> Budget:
+    """What the settings let be wrong with a file."""
+    return Budget(rows=settings.error_budget_rows, share=settings.error_budget_share)
+
+
 def bounds(settings: Settings) -> quality.Bounds:
     """The settings' part in the gate."""
     return quality.Bounds(
@@ -146,15 +152,14 @@ def _judged(connection: Connection, batch_id: int, files: Sequence[ledger.BatchF
 def publish_claimed(store: Store, connection: Connection, batch_id: int) -> None:
     """All steps of a batch whose lock this session holds."""
     settings = store.settings
-    budget = publishing.Budget(
-        rows=settings.error_budget_rows, share=settings.error_budget_share, max_new_days=settings.max_new_days
-    )
     with HeadStart(loading=store.loading, batch_id=batch_id, bounds=_head_bounds(settings)) as head:
         if not (files := _validated(store, connection, batch_id, head)):
             return
         db.label(connection, "publish", batch_id)
         try:
-            outlook = publishing.prepare(connection, batch_id, files, budget)
+            outlook = publishing.prepare(
+                connection, batch_id, files, budget_of(settings), settings.max_new_days
+            )
             lines = partial(_raw_lines, settings=settings)
             if ahead := head.won(files):
                 with suppress(Lost), db.translated():

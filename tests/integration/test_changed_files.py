@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from etl import completeness, pipeline, verifying
+from etl.explaining import explain
 from etl.loading import ledger
 from etl.settings import Settings
 from tests.integration.conftest import Ask, Command
@@ -52,7 +53,9 @@ def test_lines_of_other_logs_spend_no_budget(
     ours = json_lines(flows(300)).splitlines()
     theirs = [json.dumps({"_path": "dns", "ts": 1.5, "uid": f"D{n}"}).encode() for n in range(300)]
     mixed = b"".join(line + b"\n" for pair in zip(ours, theirs, strict=True) for line in pair)
-    summary = pipeline.ingest(store, [str(write(tmp_path / "all.log", mixed))])
+    log = str(write(tmp_path / "all.log", mixed))
+    assert "would load 300 of its 600 rows" in explain(log, store.settings, store).would
+    summary = pipeline.ingest(store, [log])
     assert [summary.total(term) for term in pipeline.TERMS] == [600, 300, 0, 300]
     assert ask("SELECT DISTINCT reason FROM etl.quarantine") == [("other_log",)]
     assert faults() == []
@@ -66,6 +69,7 @@ def test_a_damaged_gz_brings_nothing_until_it_is_whole(
     damaged[-6] ^= 1  # the checksum alone: every row is readable, and none is vouched for
     path = tmp_path / "conn.log.gz"
     path.write_bytes(damaged)
+    assert "would fail to read it (unreadable)" in explain(str(path), store.settings, store).would
     (result,) = pipeline.ingest(store, [str(path)]).results
     assert (result.state, result.kind) == ("failed", "unreadable")
     assert "corrupt gz" in (result.reason or "")
