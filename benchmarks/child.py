@@ -27,16 +27,17 @@ def main() -> None:
     begin = time.monotonic()
     from etl import db, gx, pipeline
     from etl.settings import Settings
+    from etl.store import Store
 
     if whole:
         threading.Thread(target=gx.load, daemon=True).start()
     else:
         import etl.mapping
-        import etl.reader  # noqa: F401
+        import etl.reader.files  # noqa: F401
 
         gx.load()
     imported = time.monotonic()
-    store = pipeline.Store.open(os.environ["CONN_ETL_DATABASE_URL"], Settings())
+    store = Store.open(os.environ["CONN_ETL_DATABASE_URL"], Settings())
     marks = [("before", imported, time.process_time())]
     db.label = _noted(db.label, marks)
     summary = pipeline.ingest(store, paths)

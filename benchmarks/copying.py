@@ -12,6 +12,7 @@ from benchmarks.server import run
 from etl import pipeline
 from etl.fields import CONN
 from etl.settings import Settings
+from etl.store import Store
 
 DAYS = (
     "SELECT etl.ensure_partition(day::date)"
@@ -24,7 +25,7 @@ _COLUMNS = sql.SQL(", ").join(map(sql.Identifier, CONN.copy_columns))
 def clean_rows(url: str, log: Path, csv: Path) -> int:
     """Load the log into this fresh database and write the table's rows as CSV in the log's order; returns how many."""
     run(url, DAYS)
-    pipeline.ingest(pipeline.Store.open(url, Settings()), [str(log)])
+    pipeline.ingest(Store.open(url, Settings()), [str(log)])
     query = sql.SQL("COPY (SELECT {} FROM zeek.conn ORDER BY etl_line) TO STDOUT (FORMAT csv)").format(
         _COLUMNS
     )

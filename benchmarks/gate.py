@@ -25,6 +25,7 @@ from etl import db, gx, pipeline, quality, report
 from etl.loading import ledger, staging
 from etl.rules import rules
 from etl.settings import Settings
+from etl.store import Store
 from samples.generate import write_conn_log
 
 GATE_LIMIT = 0.6
@@ -53,7 +54,7 @@ def gate(home: Path, folder: Path, rows: int, rounds: int) -> dict[str, Any]:
     log, csv = folder / "conn.json.log.gz", folder / "clean.csv"
     write_conn_log(log, rows, 7, "json")
     clean_rows(database(home, "clean"), log, csv)
-    store = pipeline.Store.open(database(home, "gate"), Settings(settle_after=timedelta(0)))
+    store = Store.open(database(home, "gate"), Settings(settle_after=timedelta(0)))
     batch_id = staged(store, log)
     gx.load()
     found: list[dict[str, Any]] = []
@@ -77,7 +78,7 @@ def gate(home: Path, folder: Path, rows: int, rounds: int) -> dict[str, Any]:
     }
 
 
-def staged(store: pipeline.Store, log: Path) -> int:
+def staged(store: Store, log: Path) -> int:
     """Claim and stage the log as a batch, and return its number."""
     pipeline.begin(store, "bench", "command", {})
     (batch_id,) = pipeline.discover(store, "bench", [str(log)])
@@ -85,7 +86,7 @@ def staged(store: pipeline.Store, log: Path) -> int:
     return batch_id
 
 
-def judged(store: pipeline.Store, batch_id: int) -> tuple[float, int]:
+def judged(store: Store, batch_id: int) -> tuple[float, int]:
     """Seconds of one gate over the staged batch, rolled back, and the rows that broke a critical rule."""
     with store.loading() as connection, connection.begin() as transaction:
         files = ledger.batch_files(connection, batch_id)
@@ -123,7 +124,7 @@ class counted:  # noqa: N801  used like a function
 
 def page(home: Path, rows: int) -> dict[str, Any]:
     """Seconds of filling one day, and of the report over it, HTML and JSON."""
-    store = pipeline.Store.open(database(home, "report"), Settings())
+    store = Store.open(database(home, "report"), Settings())
     history.fill(store, rows, 1)
     history.vacuum(store, 1)
     since = datetime.combine(history.FIRST, datetime.min.time(), UTC)

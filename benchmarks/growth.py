@@ -22,6 +22,7 @@ from benchmarks.load import Contender, load_here
 from benchmarks.server import database, run, server
 from etl import embedded, pipeline
 from etl.settings import Settings
+from etl.store import Store
 from samples.generate import START, write_conn_log
 
 PARTS = ("rows", "files", "full", "two")
@@ -90,7 +91,7 @@ def by_fullness(home: Path, folder: Path, chosen: Any) -> list[dict[str, Any]]:
     write_conn_log(log, chosen.load, 7, "json")
     found = []
     for name, last in (("other", date(2026, 1, 30)), ("same", LAST_OF_SAME)):  # one after the other: disk
-        store = pipeline.Store.open(database(home, "full"), Settings())
+        store = Store.open(database(home, "full"), Settings())
         fill(store, chosen.full, last)
         found += rounds_of(
             chosen.rounds,
@@ -165,7 +166,7 @@ def require(url: str, rows: int) -> None:
         raise SystemExit(f"{there:,} of {rows:,} rows in the table")
 
 
-def load_and_unload(store: pipeline.Store, rows: int, log: Path) -> dict[str, Any]:
+def load_and_unload(store: Store, rows: int, log: Path) -> dict[str, Any]:
     """Into a table that keeps what it had."""
     url = store.url.set(drivername="postgresql").render_as_string(hide_password=False)
     run(url, "CHECKPOINT")
@@ -176,7 +177,7 @@ def load_and_unload(store: pipeline.Store, rows: int, log: Path) -> dict[str, An
     return {"rate": rows / figures["load_seconds"], **figures}
 
 
-def fill(store: pipeline.Store, rows: int, last: date, days: int = 10) -> None:
+def fill(store: Store, rows: int, last: date, days: int = 10) -> None:
     """Made-up rows by SQL, as many on each of the ten days up to the last one; then all days of the logs are there."""
     first = datetime.combine(last - timedelta(days=days - 1), datetime.min.time(), UTC)
     history.fill(store, rows, days, first)

@@ -30,6 +30,7 @@ from benchmarks.server import database, server
 from etl import asking, maintenance, partitions, pipeline, questions
 from etl.loading import rollups
 from etl.settings import Settings
+from etl.store import Store
 from samples.generate import write_conn_log
 
 FIRST = date(2026, 3, 1)
@@ -65,14 +66,14 @@ def main(arguments: list[str] | None = None) -> None:
 
 def measure(home: Path, folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     """All figures, printed as they come."""
-    store = pipeline.Store.open(database(home, "history"), Settings())
+    store = Store.open(database(home, "history"), Settings())
     begun = time.monotonic()
     fill(store, chosen.rows, chosen.days)
     print(
         f"{chosen.rows:,} made-up rows over {chosen.days} days in {time.monotonic() - begun:.0f} s",
         flush=True,
     )
-    loading = rates(lambda: pipeline.Store.open(database(home, "empty"), Settings()), store, folder, chosen)
+    loading = rates(lambda: Store.open(database(home, "empty"), Settings()), store, folder, chosen)
     begun = time.monotonic()
     hours, _ = maintenance.refresh(store)
     print(f"{hours:,} hours rolled up in {time.monotonic() - begun:.0f} s", flush=True)
@@ -83,12 +84,12 @@ def measure(home: Path, folder: Path, chosen: argparse.Namespace) -> dict[str, A
     print(f"{len(sealed)} days sealed in {time.monotonic() - begun:.0f} s; size {size(store)}", flush=True)
     figures = compare(open_days, ask_all(store, chosen.days))
     waits = drop_beside_a_load(store, folder, chosen.load)
-    decade = ten_years.measure(pipeline.Store.open(database(home, "years"), Settings()), chosen.leaves)
+    decade = ten_years.measure(Store.open(database(home, "years"), Settings()), chosen.leaves)
     return {"loading": loading, "questions": figures, "waits": waits, "ten_years": decade}
 
 
 def rates(
-    empty: Callable[[], pipeline.Store], full: pipeline.Store, folder: Path, chosen: argparse.Namespace
+    empty: Callable[[], Store], full: Store, folder: Path, chosen: argparse.Namespace
 ) -> dict[str, list[tuple[float, float]]]:
     """Rows a second of the whole path, into an empty table and the full one in turns; the first pair warms up.
 
@@ -121,7 +122,7 @@ def rates(
     return found
 
 
-def processor_seconds(store: pipeline.Store) -> float:
+def processor_seconds(store: Store) -> float:
     """What this process and the server's finished sessions have used so far."""
     with store.engine.connect() as connection:
         session = psutil.Process(int(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()))
@@ -132,7 +133,7 @@ def processor_seconds(store: pipeline.Store) -> float:
     return time.process_time() + used.children_user + used.children_system
 
 
-def fill(store: pipeline.Store, rows: int, days: int, first: datetime = START) -> None:
+def fill(store: Store, rows: int, days: int, first: datetime = START) -> None:
     """Made-up rows, the same number on each day."""
     each = rows // days
     with store.engine.begin() as connection:
@@ -149,7 +150,7 @@ def fill(store: pipeline.Store, rows: int, days: int, first: datetime = START) -
         rollups.touch_all(connection)
 
 
-def vacuum(store: pipeline.Store, days: int) -> None:
+def vacuum(store: Store, days: int) -> None:
     """Statistics and visibility as autovacuum would have made them, so that the indexes alone differ."""
     with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         for number in range(days):
@@ -158,7 +159,7 @@ def vacuum(store: pipeline.Store, days: int) -> None:
         connection.exec_driver_sql("VACUUM (ANALYZE) zeek.conn_hour")
 
 
-def size(store: pipeline.Store) -> str:
+def size(store: Store) -> str:
     """Table and indexes."""
     with store.engine.connect() as connection:
         return str(
@@ -172,7 +173,7 @@ def size(store: pipeline.Store) -> str:
 # --- questions ----------------------------------------------------------------------------------------------
 
 
-def ask_all(store: pipeline.Store, days: int) -> dict[str, dict[str, Any]]:
+def ask_all(store: Store, days: int) -> dict[str, dict[str, Any]]:
     """Each question over one day (rollups and some others: the whole span): milliseconds, rows, buffers."""
     first = datetime.combine(FIRST, datetime.min.time(), UTC)
     day = first + timedelta(days=days // 2)
@@ -232,7 +233,7 @@ def compare(
 # --- a day dropped beside a load ----------------------------------------------------------------------------
 
 
-def drop_beside_a_load(store: pipeline.Store, folder: Path, rows: int) -> dict[str, float]:
+def drop_beside_a_load(store: Store, folder: Path, rows: int) -> dict[str, float]:
     """Drop a day while logs are loaded and questions asked; seconds that any of them waited for a lock."""
     stop = threading.Event()
     waits, slowest = [0.0], [0.0]
@@ -244,7 +245,7 @@ def drop_beside_a_load(store: pipeline.Store, folder: Path, rows: int) -> dict[s
     for worker in workers:
         worker.start()
     time.sleep(3)
-    keeper = pipeline.Store.open(store.url.render_as_string(hide_password=False), Settings())
+    keeper = Store.open(store.url.render_as_string(hide_password=False), Settings())
     begun = time.monotonic()
     maintenance.drop(keeper, {FIRST: "benchmark"})
     took = time.monotonic() - begun
@@ -260,7 +261,7 @@ def drop_beside_a_load(store: pipeline.Store, folder: Path, rows: int) -> dict[s
     return {"seconds": took, "longest_wait": max(waits), "slowest_question": max(slowest)}
 
 
-def _load(store: pipeline.Store, folder: Path, rows: int, stop: threading.Event) -> None:
+def _load(store: Store, folder: Path, rows: int, stop: threading.Event) -> None:
     number = 100
     while not stop.is_set():
         path = folder / f"conn.{number}.log.gz"
@@ -269,7 +270,7 @@ def _load(store: pipeline.Store, folder: Path, rows: int, stop: threading.Event)
         number += 1
 
 
-def _ask(store: pipeline.Store, stop: threading.Event, slowest: list[float]) -> None:
+def _ask(store: Store, stop: threading.Event, slowest: list[float]) -> None:
     question = questions.load("host_timeline")
     since = datetime(2026, 3, 10, tzinfo=UTC)
     values = question.values({"host": "10.0.0.77"}, since, since + timedelta(days=1))
@@ -281,7 +282,7 @@ def _ask(store: pipeline.Store, stop: threading.Event, slowest: list[float]) -> 
             slowest.append(time.monotonic() - begun)
 
 
-def _watch(store: pipeline.Store, stop: threading.Event, waits: list[float]) -> None:
+def _watch(store: Store, stop: threading.Event, waits: list[float]) -> None:
     """Who waits, other than the drop: its sessions are those that act as conn_owner."""
     with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         while not stop.is_set():

@@ -9,14 +9,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl import asking, partitions, pipeline, questions
+from etl import asking, partitions, questions
 from etl.statements import statement
+from etl.store import Store
 
 LEAVES = 3_650
 SESSIONS = 8
 
 
-def measure(store: pipeline.Store, leaves: int) -> dict[str, Any]:
+def measure(store: Store, leaves: int) -> dict[str, Any]:
     """Planning of a one-day question with so many sealed days, and sessions that ask without a bound at once."""
     with store.engine.connect() as connection:
         for begin in range(0, leaves, 50):
@@ -37,7 +38,7 @@ def measure(store: pipeline.Store, leaves: int) -> dict[str, Any]:
     return {"planning_ms": again, "first_planning_ms": first, "failed": failed}
 
 
-def _planning(store: pipeline.Store) -> tuple[float, float]:
+def _planning(store: Store) -> tuple[float, float]:
     """Milliseconds of the first question of a session, and of later ones."""
     question = questions.load("host_timeline")
     since = datetime(2020, 5, 1, tzinfo=UTC)
@@ -48,7 +49,7 @@ def _planning(store: pipeline.Store) -> tuple[float, float]:
     return times[0], statistics.median(times[1:])
 
 
-def _unbounded(store: pipeline.Store) -> list[str]:
+def _unbounded(store: Store) -> list[str]:
     """Sessions that all hold the locks of a question without a bound at the same time; returns the errors."""
     together = threading.Barrier(SESSIONS, timeout=600)
     failed: list[str] = []

@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     from airflow.sdk.execution_time.context import OutletEventAccessors
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-    from etl.pipeline import Store
+    from etl.store import Store
 
 ZEEK_CONN = Asset("zeek_conn")
 """The table; an event a run that added rows, with extra {rows, batches, days, run_id}."""
@@ -106,8 +106,8 @@ def _moment(text: str | None) -> datetime | None:
 def _store() -> Store:
     """The database behind ``conn_postgres``, and access to the logs."""
     from etl.connection import url_of
-    from etl.pipeline import Store
     from etl.settings import Settings
+    from etl.store import Store
 
     _use_storage()
     return Store.open(url_of(Connection.get("conn_postgres")), Settings(), STATEMENT_LIMIT)

@@ -41,7 +41,7 @@ from airflow.sdk import (
 )
 
 if TYPE_CHECKING:
-    from etl.pipeline import Store
+    from etl.store import Store
 
 STATEMENT_LIMIT = timedelta(minutes=350)
 
@@ -49,8 +49,8 @@ STATEMENT_LIMIT = timedelta(minutes=350)
 def _store() -> Store:
     """The database behind ``conn_postgres``; an index of a large day may take long."""
     from etl.connection import url_of
-    from etl.pipeline import Store
     from etl.settings import Settings
+    from etl.store import Store
 
     return Store.open(url_of(Connection.get("conn_postgres")), Settings(), STATEMENT_LIMIT)
 

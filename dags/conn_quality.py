@@ -47,7 +47,7 @@ from airflow.sdk import (
 from airflow.sdk.exceptions import AirflowFailException
 
 if TYPE_CHECKING:
-    from etl.pipeline import Store
+    from etl.store import Store
 
 LOOK_BACK = timedelta(hours=25)
 MOST_DAYS = 60
@@ -57,8 +57,8 @@ STATEMENT_LIMIT = timedelta(minutes=110)
 def _store() -> Store:
     """The database behind ``conn_postgres``."""
     from etl.connection import url_of
-    from etl.pipeline import Store
     from etl.settings import Settings
+    from etl.store import Store
 
     return Store.open(url_of(Connection.get("conn_postgres")), Settings(), STATEMENT_LIMIT)
 

@@ -20,9 +20,9 @@ from sqlalchemy.engine import URL, Connection
 from etl import db, gx, quality
 from etl.db import execute
 from etl.errors import Misuse
-from etl.pipeline import Store
 from etl.rules import Rule, rules, under_policy
 from etl.statements import statement
+from etl.store import Store
 
 _KEYS = {"conn_relation": ("etl_file_id", "etl_line"), "drift": ("day", "measure")}
 """What identifies a row of each relation."""

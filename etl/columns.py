@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from etl import careful, naming, source
-from etl.compression import Decompressed
+from etl import source
 from etl.fields import CONN
 from etl.models import Format
-from etl.plan import objects
+from etl.reader import careful, naming
+from etl.reader.compression import Decompressed
+from etl.reader.plan import objects
 from etl.settings import Settings
 
 LOOKED_AT = 1_000

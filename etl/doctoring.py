@@ -10,8 +10,8 @@ from sqlalchemy.engine import Connection
 from etl import schema, surroundings
 from etl.db import execute, free_bytes
 from etl.errors import ConnEtlError
-from etl.pipeline import Store
 from etl.settings import Settings
+from etl.store import Store
 from etl.surroundings import Finding
 from etl.zones import wrong_zones
 

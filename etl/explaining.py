@@ -17,10 +17,10 @@ from etl.errors import FileError, Misuse, OtherLog
 from etl.fields import FIELDS
 from etl.loading import ledger
 from etl.models import Format, FoundFile, Reader, Reject, Scan
-from etl.pipeline import Store
 from etl.pipeline.looking import sensors_of
 from etl.pipeline.steps import budget_of, reader_of
 from etl.settings import Settings
+from etl.store import Store
 
 SHOWN = 5
 

@@ -20,7 +20,7 @@ from etl import db, partitions
 from etl.loading import ledger, rollups, staging
 
 if TYPE_CHECKING:
-    from etl.pipeline import Store
+    from etl.store import Store
 
 MAINTENANCE_LOCK = 7105
 """Advisory lock of the one session that maintains the database."""

@@ -7,7 +7,6 @@ a value that turned into null is a fault of its line, never a silent loss.
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ import polars as pl
 
 from etl import times
 from etl.fields import CONN, Field, Log
-from etl.models import Format
 
 _TYPES: dict[str, pl.DataType | type[pl.DataType]] = {
     "date_time": pl.Datetime("us", "UTC"),
@@ -57,18 +55,6 @@ class Fault:
         """The gate's rule in whose verdict it counts."""
         known = log.by_zeek.get(self.field or "")
         return f"type.{known.standard}" if known else "row.shape"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Part:
-    """Some lines of a piece, all under one format."""
-
-    format: Format
-    rows: int
-    """Lines neither blank nor header."""
-    raw: pl.DataFrame | None = None
-    """What the mapping takes; None without rows."""
-    faults: list[Fault]
 
 
 def frame_schema(log: Log = CONN) -> pl.Schema:
@@ -110,21 +96,6 @@ def standard(raw: pl.DataFrame, log: Log = CONN) -> tuple[pl.DataFrame, list[Fau
 def text_frame(rows: list[dict[str, Any]], log: Log) -> pl.DataFrame:
     """A raw frame of rows that were read one by one: every field that some row has as text, etl_line, extra."""
     return pl.DataFrame(rows, {**dict.fromkeys([*log.by_zeek, "extra"], pl.String), "etl_line": pl.Int64})
-
-
-def to_csv(frame: pl.DataFrame, file_id: int, log: Log = CONN) -> bytes:
-    """Encode a standard frame for ``COPY … (FORMAT csv)``, columns as ``log.copy_columns``.
-
-    NULL is an empty field, an empty string is quoted; times are UTC with microseconds; doubles are the shortest text
-    that reads back to the same double.
-    """
-    # write_csv's own datetime_format takes four times as long as writing text
-    ready = frame.with_columns(
-        pl.col("@timestamp").dt.to_string("%Y-%m-%d %H:%M:%S%.6f+00"), pl.lit(file_id).alias("etl_file_id")
-    )
-    buffer = io.BytesIO()
-    ready.select(log.copy_columns).write_csv(buffer, include_header=False)
-    return buffer.getvalue()
 
 
 def empty(log: Log = CONN) -> pl.DataFrame:

@@ -24,7 +24,7 @@ from etl.errors import Misuse
 from etl.loading import ledger, replaying, staging
 from etl.loading.replaying import Act
 from etl.models import Format
-from etl.pipeline import Store
+from etl.store import Store
 
 CHUNK = 50_000
 """Lines of one transaction."""
@@ -157,7 +157,7 @@ def _stage(store: Store, connection: Connection, batch_id: int, ids: Sequence[in
 
 
 def _file_and_format(row: sa.Row[Any]) -> tuple[int, Format]:
-    from etl.rereading import stored_format
+    from etl.reader.rereading import stored_format
 
     return row.etl_file_id, stored_format(row.format)
 
@@ -170,12 +170,12 @@ def _stage_lines(
     line_format: Format,
     of_file: Sequence[tuple[int, bytes]],
 ) -> None:
-    from etl.mapping import to_csv
-    from etl.rereading import read_again
+    from etl.loading.encoding import to_csv
+    from etl.reader.rereading import read_again
 
     frame, faults = read_again(of_file, line_format, store.log, store.settings.aliases)
     if frame.height:
-        csv = to_csv(frame, etl_file_id, store.log)
+        csv = to_csv(frame, etl_file_id)
         db.copy_in(connection, staging.table(batch_id), store.log.copy_columns, csv)
     if faults:
         execute(
@@ -207,7 +207,7 @@ def write_log(rows: Iterable[Mapping[Any, Any]], stream: TextIO) -> None:
     for row in rows:
         if row["raw"] is None:
             continue
-        from etl.rereading import stored_format
+        from etl.reader.rereading import stored_format
 
         if (found := stored_format(row["format"])) != header:
             header = found

@@ -13,8 +13,8 @@ from typing import Any
 
 from etl import problems
 from etl.db import execute, free_bytes
-from etl.pipeline import Store
 from etl.problems import Problem
+from etl.store import Store
 
 LOOK_BACK = timedelta(hours=25)
 """A daily run sees everything since the one before."""

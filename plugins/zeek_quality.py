@@ -52,8 +52,8 @@ def _session() -> Iterator[Connection]:
     from airflow.models.connection import Connection as Stored
 
     from etl.connection import url_of
-    from etl.pipeline import Store
     from etl.settings import Settings
+    from etl.store import Store
 
     store = Store.open(url_of(Stored.get_connection_from_secrets("conn_postgres")), Settings())
     with store.session() as connection:

@@ -14,8 +14,9 @@ from urllib.parse import quote
 import psycopg2
 from sqlalchemy.engine import make_url
 
-from etl import embedded, pipeline, schema
+from etl import embedded, schema
 from etl.settings import Settings
+from etl.store import Store
 
 USER = "loading"
 
@@ -56,7 +57,7 @@ def password_server(password: str) -> Iterator[PasswordServer]:
     }  # fmt: skip
     try:
         url = embedded.start(home, settings=settings)
-        schema.migrate(pipeline.Store.open(url, Settings()).engine)
+        schema.migrate(Store.open(url, Settings()).engine)
         _make_user(url, password)
         yield PasswordServer(admin=url, home=home, address=address)
     finally:

@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 def up(*, as_json: Json = False) -> None:
     """Start the embedded PostgreSQL and bring its schema up to date."""
     from etl import embedded, schema
-    from etl.pipeline import Store
+    from etl.store import Store
 
     chosen = settings()
     home = home_of(chosen)

@@ -18,8 +18,8 @@ from rich.table import Table
 from etl.errors import ConnEtlError, EnvironmentProblem, Misuse
 
 if TYPE_CHECKING:
-    from etl.pipeline import Store
     from etl.settings import Settings
+    from etl.store import Store
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="Zeek conn logs into PostgreSQL."
@@ -96,7 +96,7 @@ def settings() -> Settings:
 def store() -> Store:
     """The database to work on: ``CONN_ETL_DATABASE_URL``, else the embedded server, started if it is only asleep."""
     from etl import embedded
-    from etl.pipeline import Store
+    from etl.store import Store
 
     chosen = settings()
     if chosen.database_url is not None:

@@ -20,7 +20,7 @@ from etl.db import copy_in, execute, log_of
 from etl.errors import FileError, PermanentError
 from etl.fields import MAPPING_VERSION
 from etl.loading.ledger import BatchFile
-from etl.loading.reading import Encoder, Opener, Piece, pieces
+from etl.loading.parcels import Opener, Parcel, parcels
 from etl.loading.staging import REJECT, create, table
 from etl.models import Scan
 
@@ -62,7 +62,6 @@ def stage(
     batch_id: int,
     files: Sequence[BatchFile],
     opener: Opener,
-    encode: Encoder,
     on_part: OnPart,
 ) -> None:
     """Read the files into fresh staging tables and write counts and digests into the ledger.
@@ -79,7 +78,7 @@ def stage(
     with connection.begin():
         create(connection, batch_id)
     outbox = _Outbox(table=table(batch_id))
-    with closing(pieces(files, opener, encode)) as found:
+    with closing(parcels(files, opener)) as found:
         for number in itertools.count(1):
             with connection.begin():
                 more = _fill(connection, batch_id, outbox, found)
@@ -97,10 +96,10 @@ def _next_part(connection: Connection, batch_id: int, outbox: _Outbox, number: i
         connection.exec_driver_sql(f"CREATE UNLOGGED TABLE {outbox.table} () INHERITS ({table(batch_id)})")
 
 
-def _fill(connection: Connection, batch_id: int, outbox: _Outbox, found: Iterator[Piece]) -> bool:
-    """Stage pieces until the part is full; False when none is left."""
-    for piece in found:
-        _send(connection, batch_id, outbox, piece)
+def _fill(connection: Connection, batch_id: int, outbox: _Outbox, found: Iterator[Parcel]) -> bool:
+    """Stage parcels until the part is full; False when none is left."""
+    for parcel in found:
+        _send(connection, batch_id, outbox, parcel)
         if outbox.part_bytes > PART_BYTES:
             _flush(connection, batch_id, outbox)
             return True
@@ -108,23 +107,23 @@ def _fill(connection: Connection, batch_id: int, outbox: _Outbox, found: Iterato
     return False
 
 
-def _send(connection: Connection, batch_id: int, outbox: _Outbox, piece: Piece) -> None:
-    outbox.rows.write(piece.rows)
-    outbox.part_bytes += len(piece.rows)
-    outbox.days |= piece.days
-    outbox.row_count += piece.row_count
-    outbox.rejects.write(piece.rejects)
-    outbox.reject_count += piece.reject_count
-    staged, rejected = outbox.sent.get(piece.file.etl_file_id, (0, 0))
-    outbox.sent[piece.file.etl_file_id] = (staged + piece.row_count, rejected + piece.reject_count)
+def _send(connection: Connection, batch_id: int, outbox: _Outbox, parcel: Parcel) -> None:
+    outbox.rows.write(parcel.rows)
+    outbox.part_bytes += len(parcel.rows)
+    outbox.days |= parcel.days
+    outbox.row_count += parcel.row_count
+    outbox.rejects.write(parcel.rejects)
+    outbox.reject_count += parcel.reject_count
+    staged, rejected = outbox.sent.get(parcel.file.etl_file_id, (0, 0))
+    outbox.sent[parcel.file.etl_file_id] = (staged + parcel.row_count, rejected + parcel.reject_count)
     if max(outbox.rows.tell(), outbox.rejects.tell()) > FLUSH_BYTES:
         _flush(connection, batch_id, outbox)
-    if isinstance(piece.outcome, FileError):
+    if isinstance(parcel.outcome, FileError):
         _flush(connection, batch_id, outbox)
-        execute(connection, "staging.forget", id=piece.file.etl_file_id)
-        outbox.sent[piece.file.etl_file_id] = (0, 0)
-    if piece.outcome is not None:
-        outbox.outcomes.append((piece.file, piece.outcome))
+        execute(connection, "staging.forget", id=parcel.file.etl_file_id)
+        outbox.sent[parcel.file.etl_file_id] = (0, 0)
+    if parcel.outcome is not None:
+        outbox.outcomes.append((parcel.file, parcel.outcome))
 
 
 def _note(connection: Connection, outbox: _Outbox) -> None:

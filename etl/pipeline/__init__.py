@@ -7,12 +7,10 @@
 from etl.pipeline.command import TERMS, FileResult, Summary, Unloading, attempts, ingest, try_out, unload
 from etl.pipeline.runs import begin, discover, end
 from etl.pipeline.steps import bounds, publish, stage, validate
-from etl.pipeline.store import Store
 
 __all__ = [
     "TERMS",
     "FileResult",
-    "Store",
     "Summary",
     "Unloading",
     "attempts",

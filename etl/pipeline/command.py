@@ -27,8 +27,8 @@ from etl.loading import ledger, undoing
 from etl.pipeline.looking import Look, Request, Waiting, look, sensors_of
 from etl.pipeline.runs import begin, end, in_batches
 from etl.pipeline.steps import publish_claimed, reader_of
-from etl.pipeline.store import Store
 from etl.settings import Settings
+from etl.store import Store
 
 log = logging.getLogger(__name__)
 

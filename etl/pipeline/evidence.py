@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 
 from etl import source
-from etl.compression import Decompressed
 from etl.errors import ConnEtlError, FileError, HalfWritten
 from etl.models import FoundFile
+from etl.reader.compression import Decompressed
 from etl.settings import Settings
 
 _TAIL = 512

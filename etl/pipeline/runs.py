@@ -12,8 +12,8 @@ from sqlalchemy.engine import Connection
 from etl import db, schema
 from etl.loading import ledger, staging
 from etl.pipeline.looking import Request, Waiting, look
-from etl.pipeline.store import Store
 from etl.settings import Settings
+from etl.store import Store
 
 
 def begin(store: Store, run_id: str, kind: str, arguments: Mapping[str, Any]) -> None:

@@ -17,8 +17,8 @@ from etl.loading import filling, ledger, publishing, staging
 from etl.loading.budget import Budget
 from etl.loading.headstart import Bounds, HeadStart, Lost
 from etl.models import RawLine, Reader
-from etl.pipeline.store import Store
 from etl.settings import Settings
+from etl.store import Store
 
 
 def stage(store: Store, batch_id: int) -> dict[str, Any]:
@@ -69,14 +69,12 @@ def _stage(
     files: Sequence[ledger.BatchFile],
     head: HeadStart | None,
 ) -> None:
-    from etl.mapping import to_csv
-
     _require_room(store, sum(file.size for file in files))
     db.label(connection, "stage", batch_id)
     replacing = any(file.before or file.replaces for file in files)
     on_part = head.take if head and not replacing else _go_on
     opener = partial(reader_of, settings=store.settings, log=store.log)
-    filling.stage(connection, batch_id, files, opener, partial(to_csv, log=store.log), on_part)
+    filling.stage(connection, batch_id, files, opener, on_part)
     if head:
         head.take_last()
 
@@ -103,7 +101,7 @@ def _require_room(store: Store, size: int) -> None:
 @contextmanager
 def reader_of(path: str, settings: Settings, log: Log = CONN) -> Iterator[Reader]:
     """A reader of a path of the ledger; raises Unreadable."""
-    from etl.reader import ConnReader
+    from etl.reader.files import ConnReader
 
     with source.opened(path) as stream:
         yield ConnReader(stream, options=settings.read_options(log))
@@ -180,7 +178,7 @@ def _head_bounds(settings: Settings) -> Bounds:
 
 def _raw_lines(path: str, numbers: Collection[int], settings: Settings) -> Mapping[int, RawLine]:
     """Lines of a file again; none where it cannot be read any more."""
-    from etl.reader import raw_lines
+    from etl.reader.files import raw_lines
 
     try:
         with source.opened(path) as stream:

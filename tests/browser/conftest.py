@@ -21,6 +21,7 @@ import pytest
 from etl import checking, pipeline, report
 from etl.connection import as_json
 from etl.settings import Settings
+from etl.store import Store
 from tests.chromium import CHROMIUM, SCREENSHOTS
 from tests.logs import START, flow, flows, json_lines, tsv, write
 
@@ -40,12 +41,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def store(database_url: str) -> pipeline.Store:
-    return pipeline.Store.open(database_url, Settings(attempts=1))
+def store(database_url: str) -> Store:
+    return Store.open(database_url, Settings(attempts=1))
 
 
 @pytest.fixture
-def hostile(store: pipeline.Store, tmp_path: Path) -> pipeline.Store:
+def hostile(store: Store, tmp_path: Path) -> Store:
     """A day with a hole, a refused file, lines in quarantine, and markup wherever a log can bring text."""
     folder = (Path("/tmp/zeek") if SCREENSHOTS else tmp_path) / "logs" / "2026-03-01"  # noqa: S108  a path that tells nothing
     if SCREENSHOTS:
@@ -88,7 +89,7 @@ def status_of(url: str) -> tuple[int, str]:
 
 
 @pytest.fixture
-def api_server(hostile: pipeline.Store, database_url: str) -> Iterator[str]:
+def api_server(hostile: Store, database_url: str) -> Iterator[str]:
     """Airflow's api-server with our plugin and one kept report; its address."""
     with hostile.loading() as connection:
         report.keep(connection, report.build(connection), "a-run")

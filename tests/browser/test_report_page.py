@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from etl import pipeline, report
+from etl import report
+from etl.store import Store
 from tests.browser.conftest import IMAGE, SCRIPT
 from tests.chromium import Seen
 
@@ -16,7 +17,7 @@ CHARTS = ("trend", "calendar", "volume-chart", "states", "services", "protocols"
 
 
 @pytest.fixture
-def page_file(hostile: pipeline.Store, tmp_path: Path) -> Path:
+def page_file(hostile: Store, tmp_path: Path) -> Path:
     with hostile.session() as connection:
         return report.build(connection).write(tmp_path / "out")[0]
 

@@ -19,6 +19,7 @@ import psycopg2
 
 from etl import db, pipeline, schema
 from etl.settings import Settings
+from etl.store import Store
 from tests.chaos.processes import Process, forked, fresh
 from tests.chaos.stage import NOTHING, OVER, Trial
 
@@ -253,13 +254,13 @@ def kill_unload(trial: Trial, rng: random.Random) -> str:
     return step
 
 
-def _step(name: str, store: pipeline.Store, batch: int) -> None:
+def _step(name: str, store: Store, batch: int) -> None:
     getattr(pipeline, name)(store, batch)
 
 
 def _kill_step(trial: Trial, rng: random.Random, victim: str) -> str:
     """One step of a DAG run dies; then that step alone is tried again, as Airflow does, and the rest follows."""
-    store = pipeline.Store.open(trial.url, Settings())
+    store = Store.open(trial.url, Settings())
     run = f"scheduled-{trial.database}"
     pipeline.begin(store, run, "dag", {})
     batches = pipeline.discover(store, run, [str(trial.paths[0].parent)])

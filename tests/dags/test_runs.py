@@ -112,8 +112,9 @@ def test_files_that_another_run_has_claimed_are_left_to_it(
 ) -> None:
     from etl import pipeline
     from etl.settings import Settings
+    from etl.store import Store
 
-    other = pipeline.Store.open(database_url, Settings())
+    other = Store.open(database_url, Settings())
     pipeline.begin(other, "backfill", "dag", {})
     (batch_id,) = pipeline.discover(other, "backfill", [str(logs / DAY / hour(8))])
     assert airflow.run(database_url, logs).events[0]["extra"]["rows"] == 80

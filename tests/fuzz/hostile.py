@@ -117,8 +117,8 @@ def measure(name: str) -> dict[str, object]:
 def _read(path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
     from etl.errors import FileError
-    from etl.mapping import to_csv
-    from etl.reader import ConnReader
+    from etl.loading.encoding import to_csv
+    from etl.reader.files import ConnReader
     from etl.settings import Settings
 
     begin, cpu = time.monotonic(), time.process_time()

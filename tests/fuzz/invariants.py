@@ -6,9 +6,10 @@ import io
 from collections import Counter
 
 from etl.errors import FileError
-from etl.mapping import frame_schema, to_csv
+from etl.loading.encoding import to_csv
+from etl.mapping import frame_schema
 from etl.models import ReadOptions
-from etl.reader import ConnReader, raw_lines
+from etl.reader.files import ConnReader, raw_lines
 
 
 def check(

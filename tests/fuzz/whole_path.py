@@ -20,6 +20,7 @@ from sqlalchemy.engine import make_url
 
 from etl import embedded, pipeline, schema, verifying
 from etl.settings import Settings
+from etl.store import Store
 from tests.fuzz import mutate
 
 BATCH = 1_000
@@ -32,10 +33,10 @@ def batches(seed: int, first: int) -> Iterator[tuple[Counter[str], list[str]]]:
     home.chmod(0o755)
     try:
         url = embedded.start(home, settings={"fsync": "off", "shared_buffers": "128MB"})
-        schema.migrate(pipeline.Store.open(url, Settings()).engine)
+        schema.migrate(Store.open(url, Settings()).engine)
         _ask(url, "CREATE ROLE fuzz LOGIN IN ROLE conn_loader")
         loader = make_url(url).set(username="fuzz").render_as_string(hide_password=False)
-        store = pipeline.Store.open(loader, Settings(batch_files=BATCH, max_file_bytes=1 << 26))
+        store = Store.open(loader, Settings(batch_files=BATCH, max_file_bytes=1 << 26))
         before = _shape(url)
         number = first
         while True:
@@ -46,9 +47,7 @@ def batches(seed: int, first: int) -> Iterator[tuple[Counter[str], list[str]]]:
         shutil.rmtree(home)
 
 
-def _batch(
-    store: pipeline.Store, url: str, seed: int, number: int, before: Any
-) -> tuple[Counter[str], list[str]]:
+def _batch(store: Store, url: str, seed: int, number: int, before: Any) -> tuple[Counter[str], list[str]]:
     rng = random.Random(f"whole path {seed}/{number}")
     folder = Path(tempfile.mkdtemp(prefix="fuzz-logs-"))
     try:
@@ -87,7 +86,7 @@ def _write(folder: Path, rng: random.Random) -> None:
         (folder / name.format(number)).write_bytes(gzip.compress(data) if rng.random() < 0.1 else data)
 
 
-def _disagreements(store: pipeline.Store, url: str, folder: Path, before: Any) -> Iterator[str]:
+def _disagreements(store: Store, url: str, folder: Path, before: Any) -> Iterator[str]:
     with store.loading() as connection:
         for fault in verifying.faults(connection):
             yield f"verify: {fault.path}: {fault.what}"

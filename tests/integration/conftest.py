@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from etl import pipeline, verifying
+from etl import verifying
 from etl.settings import Settings
+from etl.store import Store
 
 Ask = Callable[..., list[tuple[Any, ...]]]
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -21,13 +22,13 @@ BINARY = str(Path(sys.executable).with_name("conn-etl"))
 
 
 @pytest.fixture
-def store(database_url: str) -> pipeline.Store:
+def store(database_url: str) -> Store:
     """A store on a fresh database."""
-    return pipeline.Store.open(database_url, Settings(attempts=1))
+    return Store.open(database_url, Settings(attempts=1))
 
 
 @pytest.fixture
-def ask(store: pipeline.Store) -> Ask:
+def ask(store: Store) -> Ask:
     """Run one query (or statement) and return its rows."""
 
     def run(query: str, **parameters: Any) -> list[tuple[Any, ...]]:
@@ -39,7 +40,7 @@ def ask(store: pipeline.Store) -> Ask:
 
 
 @pytest.fixture
-def faults(store: pipeline.Store) -> Callable[[], list[verifying.Fault]]:
+def faults(store: Store) -> Callable[[], list[verifying.Fault]]:
     """What ``conn-etl verify`` finds."""
 
     def look() -> list[verifying.Fault]:

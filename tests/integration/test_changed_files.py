@@ -13,15 +13,14 @@ from etl import completeness, pipeline, verifying
 from etl.explaining import explain
 from etl.loading import ledger
 from etl.settings import Settings
+from etl.store import Store
 from tests.integration.conftest import Ask, Command
 from tests.logs import flow, flows, json_lines, tsv, write
 
 OPEN = "SELECT count(*) FROM etl.quarantine WHERE state = 'open'"
 
 
-def test_a_refused_file_that_is_mended_leaves_nothing_open(
-    store: pipeline.Store, ask: Ask, tmp_path: Path
-) -> None:
+def test_a_refused_file_that_is_mended_leaves_nothing_open(store: Store, ask: Ask, tmp_path: Path) -> None:
     log = write(tmp_path / "conn.log", tsv([flow(1, conn_state="REG")]))
     pipeline.ingest(store, [str(log)])
     assert ask(OPEN) == [(1,)]
@@ -34,7 +33,7 @@ def test_a_refused_file_that_is_mended_leaves_nothing_open(
 
 
 def test_what_a_killed_run_did_not_read_before_it_changed_is_passed_over(
-    store: pipeline.Store, ask: Ask, tmp_path: Path
+    store: Store, ask: Ask, tmp_path: Path
 ) -> None:
     log = write(tmp_path / "conn.log", tsv(flows(5)))
     pipeline.begin(store, "killed", "dag", {})
@@ -48,7 +47,7 @@ def test_what_a_killed_run_did_not_read_before_it_changed_is_passed_over(
 
 
 def test_lines_of_other_logs_spend_no_budget(
-    store: pipeline.Store, ask: Ask, faults: Callable[[], list[verifying.Fault]], tmp_path: Path
+    store: Store, ask: Ask, faults: Callable[[], list[verifying.Fault]], tmp_path: Path
 ) -> None:
     ours = json_lines(flows(300)).splitlines()
     theirs = [json.dumps({"_path": "dns", "ts": 1.5, "uid": f"D{n}"}).encode() for n in range(300)]
@@ -61,9 +60,7 @@ def test_lines_of_other_logs_spend_no_budget(
     assert faults() == []
 
 
-def test_a_damaged_gz_brings_nothing_until_it_is_whole(
-    store: pipeline.Store, ask: Ask, tmp_path: Path
-) -> None:
+def test_a_damaged_gz_brings_nothing_until_it_is_whole(store: Store, ask: Ask, tmp_path: Path) -> None:
     whole = gzip.compress(tsv(flows(3_000)), mtime=0)
     damaged = bytearray(whole)
     damaged[-6] ^= 1  # the checksum alone: every row is readable, and none is vouched for
@@ -80,7 +77,7 @@ def test_a_damaged_gz_brings_nothing_until_it_is_whole(
 
 
 def test_a_path_of_any_bytes_and_its_name_in_the_ledger_are_arguments(
-    store: pipeline.Store, ask: Ask, tmp_path: Path
+    store: Store, ask: Ask, tmp_path: Path
 ) -> None:
     folder = os.fsdecode(os.fsencode(tmp_path) + b"/nu\xff")
     os.mkdir(folder)  # noqa: PTH102
@@ -108,7 +105,7 @@ def test_explain_of_an_empty_folder_and_a_dry_run_with_a_span(command: Command, 
     assert command("ingest", "--dry-run", "--since", "garbage", tmp_path / "logs").returncode == 2
 
 
-def test_a_window_is_quiet_when_all_of_its_hours_are(store: pipeline.Store, ask: Ask) -> None:
+def test_a_window_is_quiet_when_all_of_its_hours_are(store: Store, ask: Ask) -> None:
     for day in (1, 2, 4):
         ask(
             "INSERT INTO etl.file (path, size, mtime, sensor, state, window_start, window_end, rows_read, rows_loaded,"
@@ -121,6 +118,6 @@ def test_a_window_is_quiet_when_all_of_its_hours_are(store: pipeline.Store, ask:
     assert quiet_holes(store, tuple(range(24))) == []
 
 
-def quiet_holes(store: pipeline.Store, hours: tuple[int, ...]) -> list[int]:
+def quiet_holes(store: Store, hours: tuple[int, ...]) -> list[int]:
     with store.session() as connection:
         return [hole.window_start.day for hole in completeness.holes(connection, Settings(quiet_hours=hours))]

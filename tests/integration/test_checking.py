@@ -11,6 +11,7 @@ import pytest
 
 from etl import checking, completeness, gx, pipeline, problems, quality, rules
 from etl.settings import SensorSettings
+from etl.store import Store
 from tests.conftest import SHARED
 from tests.integration.conftest import Ask
 from tests.logs import flow, flows, tsv, write
@@ -46,7 +47,7 @@ BAD: dict[str, list[dict[str, Any]]] = {
 }
 
 
-def load(store: pipeline.Store, path: Path, rows: list[dict[str, Any]]) -> None:
+def load(store: Store, path: Path, rows: list[dict[str, Any]]) -> None:
     summary = pipeline.ingest(store, [str(write(path, tsv(rows)))])
     assert summary.total("rows_loaded") == len(rows)
 
@@ -59,9 +60,7 @@ def consistency(verdicts: list[checking.Verdict]) -> list[checking.Verdict]:
     return [verdict for verdict in verdicts if verdict.suite == "conn_consistency"]
 
 
-def test_relations_that_hold_pass_and_broken_ones_are_found(
-    store: pipeline.Store, ask: Ask, tmp_path: Path
-) -> None:
+def test_relations_that_hold_pass_and_broken_ones_are_found(store: Store, ask: Ask, tmp_path: Path) -> None:
     load(store, tmp_path / "good.log", [flow(i + 1, **changes) for i, changes in enumerate(GOOD)])
     assert failed(consistency(checking.check_day(store, DAY))) == {}
 
@@ -99,9 +98,7 @@ def test_relations_that_hold_pass_and_broken_ones_are_found(
         ("unknown_service_shift", (0, 0.2, None), (0.3,)),
     ],
 )
-def test_rules_of_the_batch(
-    store: pipeline.Store, column: str, good: tuple[Any, ...], bad: tuple[float, ...]
-) -> None:
+def test_rules_of_the_batch(store: Store, column: str, good: tuple[Any, ...], bad: tuple[float, ...]) -> None:
     wanted = [rule for rule in rules.rules("after") if rule.column == column]
     assert len(wanted) == 1
     columns = {rule.column for rule in rules.rules("after") if rule.relation == "drift"}
@@ -119,7 +116,7 @@ def test_rules_of_the_batch(
 
 
 def test_a_day_is_compared_with_the_same_hour_of_the_last_weeks(
-    store: pipeline.Store, ask: Ask, tmp_path: Path
+    store: Store, ask: Ask, tmp_path: Path
 ) -> None:
     for weeks in (1, 2, 3):
         first = -weeks * 7 * 86_400
@@ -140,7 +137,7 @@ def test_a_day_is_compared_with_the_same_hour_of_the_last_weeks(
     ) == [("rows.09", 0)]
 
 
-def test_holes_and_lag(store: pipeline.Store, ask: Ask, tmp_path: Path) -> None:
+def test_holes_and_lag(store: Store, ask: Ask, tmp_path: Path) -> None:
     for hour in (8, 9, 12):
         load(store, tmp_path / f"{DAY}/conn.{hour:02}:00:00-{hour + 1:02}:00:00.log", flows(3, hour * 10))
     with store.session() as connection:
@@ -169,7 +166,7 @@ def test_holes_and_lag(store: pipeline.Store, ask: Ask, tmp_path: Path) -> None:
 
 
 @pytest.mark.realdata
-def test_real_logs_pass_every_rule(store: pipeline.Store, ask: Ask) -> None:
+def test_real_logs_pass_every_rule(store: Store, ask: Ask) -> None:
     summary = pipeline.ingest(store, [str(SHARED / "data" / "real-hourly")])
     assert (summary.total("rows_loaded"), summary.total("rows_quarantined")) == (31_367, 0)
     assert failed(checking.check_day(store, date(2024, 4, 19))) == {}
@@ -177,7 +174,7 @@ def test_real_logs_pass_every_rule(store: pipeline.Store, ask: Ask) -> None:
     assert ask("SELECT count(*) FROM etl.completeness WHERE state <> 'loaded'") == [(0,)]
 
 
-def test_days_with_hardly_any_row_are_no_measure_for_others(store: pipeline.Store, tmp_path: Path) -> None:
+def test_days_with_hardly_any_row_are_no_measure_for_others(store: Store, tmp_path: Path) -> None:
     """Long connections bring a handful of rows to days of which there is no log."""
     before = [
         flow(i, ts=f"{1_772_352_000 - day * 86_400 + i}.5", uid=f"C{day}x{i}")

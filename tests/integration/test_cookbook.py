@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from etl import answers, asking, embedded, fields, maintenance, pipeline, questions, verifying
 from etl.settings import Settings
+from etl.store import Store
 from tests import history
 from tests.history import SINCE, UNTIL, Row
 
@@ -31,7 +32,7 @@ LAST_BYTES = 500
 @pytest.fixture(scope="module")
 def loaded(
     server_url: str, server_home: Path, template_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[pipeline.Store, list[Row]]]:
+) -> Iterator[tuple[Store, list[Row]]]:
     """Samples and story, loaded, sealed and rolled up, with forty empty days around; and the rows of the logs."""
     folder = tmp_path_factory.mktemp("story")
     admin = sa.create_engine(
@@ -39,7 +40,7 @@ def loaded(
     )
     with admin.connect() as connection:
         connection.exec_driver_sql(f"CREATE DATABASE cookbook TEMPLATE {template_database}")
-    store = pipeline.Store.open(embedded.url(server_home, "cookbook"), Settings(attempts=1))
+    store = Store.open(embedded.url(server_home, "cookbook"), Settings(attempts=1))
     logs = history.story(folder)
     pipeline.ingest(store, [str(history.FOLDER), *map(str, logs)])
     with store.engine.begin() as connection:
@@ -56,9 +57,7 @@ def loaded(
         connection.exec_driver_sql("DROP DATABASE cookbook WITH (FORCE)")
 
 
-def answer(
-    store: pipeline.Store, name: str, since: datetime, until: datetime, **given: str
-) -> list[tuple[Any, ...]]:
+def answer(store: Store, name: str, since: datetime, until: datetime, **given: str) -> list[tuple[Any, ...]]:
     question = questions.load(name)
     with store.session() as connection, asking.reading(connection, timedelta(minutes=1)):
         found = asking.ask(connection, question.sql, question.values(given, since, until))
@@ -340,7 +339,7 @@ def same(found: Any, wanted: Any) -> bool:
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_a_question_gives_the_exact_answer(loaded: tuple[pipeline.Store, list[Row]], name: str) -> None:
+def test_a_question_gives_the_exact_answer(loaded: tuple[Store, list[Row]], name: str) -> None:
     store, rows = loaded
     oracle, given = QUESTIONS[name]
     found, wanted = (sorted(lines, key=repr) for lines in (answer(store, name, *DAY, **given), oracle(rows)))
@@ -359,7 +358,7 @@ def test_every_question_is_tested() -> None:
     [("top_talkers", None), ("longest_connections", 1), ("failed_connections", 4), ("large_uploads", 5)],
 )
 def test_the_largest_come_first_and_most_cuts(
-    loaded: tuple[pipeline.Store, list[Row]], name: str, column: int | None
+    loaded: tuple[Store, list[Row]], name: str, column: int | None
 ) -> None:
     store, _ = loaded
     size = lambda row: (row[3] or 0) + (row[4] or 0) if column is None else row[column]  # noqa: E731
@@ -368,7 +367,7 @@ def test_the_largest_come_first_and_most_cuts(
     assert [size(row) for row in everything] == sorted((size(row) for row in everything), reverse=True)
 
 
-def test_a_uid_alone_finds_its_row_with_file_and_sensor(loaded: tuple[pipeline.Store, list[Row]]) -> None:
+def test_a_uid_alone_finds_its_row_with_file_and_sensor(loaded: tuple[Store, list[Row]]) -> None:
     store, rows = loaded
     question = questions.load("uid_pivot")
     with store.session() as connection, asking.reading(connection, timedelta(minutes=1)):
@@ -386,9 +385,7 @@ def test_a_uid_alone_finds_its_row_with_file_and_sensor(loaded: tuple[pipeline.S
 
 
 @pytest.mark.parametrize("name", questions.names())
-def test_a_question_opens_only_the_days_that_it_asks_for(
-    loaded: tuple[pipeline.Store, list[Row]], name: str
-) -> None:
+def test_a_question_opens_only_the_days_that_it_asks_for(loaded: tuple[Store, list[Row]], name: str) -> None:
     store, _ = loaded
     question = questions.load(name)
     given = QUESTIONS.get(name, (None, {"uid": "CSouth0"}))[1]
@@ -429,9 +426,7 @@ UNBOUNDED = [
 
 
 @pytest.mark.parametrize("sql", [*BOUNDED, *UNBOUNDED])
-def test_sql_without_a_bound_is_seen_before_it_runs(
-    loaded: tuple[pipeline.Store, list[Row]], sql: str
-) -> None:
+def test_sql_without_a_bound_is_seen_before_it_runs(loaded: tuple[Store, list[Row]], sql: str) -> None:
     store, _ = loaded
     values = {name: value for name, value in (("since", SINCE), ("until", UNTIL)) if f":{name}" in sql}
     with store.session() as connection, asking.reading(connection, timedelta(minutes=1)):
@@ -441,7 +436,7 @@ def test_sql_without_a_bound_is_seen_before_it_runs(
             list(asking.ask(connection, sql, values).rows)
 
 
-def test_rollups_and_ledger_hold(loaded: tuple[pipeline.Store, list[Row]]) -> None:
+def test_rollups_and_ledger_hold(loaded: tuple[Store, list[Row]]) -> None:
     store, rows = loaded
     with store.session() as connection:
         assert verifying.faults(connection) == []

@@ -19,9 +19,10 @@ from psycopg2 import sql
 
 from etl.errors import FileError
 from etl.fields import CONN, FIELDS
-from etl.mapping import standard, to_csv
+from etl.loading.encoding import to_csv
+from etl.mapping import standard
 from etl.models import ReadOptions
-from etl.reader import ConnReader
+from etl.reader.files import ConnReader
 from tests.unit.flows import ROWS, Row, json_line, read
 
 CASES = Path(__file__).parents[1] / "data" / "conn"

@@ -16,6 +16,7 @@ import pytest
 from etl import completeness, doctoring, explaining, pipeline, problems
 from etl.pipeline import looking
 from etl.settings import Settings
+from etl.store import Store
 from tests.integration.conftest import Ask, Command
 from tests.logs import START, flow, flows, json_lines, tsv, write
 
@@ -29,7 +30,7 @@ def aged(path: Path, minutes: float = 10) -> Path:
     return path
 
 
-def scan(store: pipeline.Store, folder: Path, number: int = 1) -> list[str]:
+def scan(store: Store, folder: Path, number: int = 1) -> list[str]:
     """One scheduled scan; returns the names of the files that it claimed."""
     run = f"run-{number}"
     pipeline.begin(store, run, "dag", {})
@@ -47,7 +48,7 @@ def first_look_was_long_ago(ask: Ask) -> None:
 
 
 def test_a_file_without_evidence_is_taken_at_the_second_look_of_the_same_size(
-    store: pipeline.Store, ask: Ask, tmp_path: Path
+    store: Store, ask: Ask, tmp_path: Path
 ) -> None:
     path = aged(write(tmp_path / "conn.json", json_lines(flows(3))))
     assert scan(store, tmp_path, 1) == []
@@ -63,7 +64,7 @@ def test_a_file_without_evidence_is_taken_at_the_second_look_of_the_same_size(
     assert scan(store, tmp_path, 5) == []
 
 
-def test_evidence_comes_before_age(store: pipeline.Store, tmp_path: Path) -> None:
+def test_evidence_comes_before_age(store: Store, tmp_path: Path) -> None:
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
     write(tmp_path / "closed.log", tsv(flows(2)))
     write(tmp_path / "open.log", tsv(flows(2, 10)).partition(b"#close")[0])
@@ -75,7 +76,7 @@ def test_evidence_comes_before_age(store: pipeline.Store, tmp_path: Path) -> Non
 
 
 def test_a_log_that_is_there_plain_and_packed_is_loaded_once_and_never_half(
-    store: pipeline.Store, ask: Ask, tmp_path: Path
+    store: Store, ask: Ask, tmp_path: Path
 ) -> None:
     rows = json_lines(flows(60))
     plain = write(tmp_path / DAY / "conn.08:00:00-09:00:00.log", rows)
@@ -94,9 +95,7 @@ def test_a_log_that_is_there_plain_and_packed_is_loaded_once_and_never_half(
     assert ask("SELECT count(*) FROM zeek.conn") == [(60,)]
 
 
-def test_the_command_leaves_the_half_written_one_of_two_with_its_reason(
-    store: pipeline.Store, tmp_path: Path
-) -> None:
+def test_the_command_leaves_the_half_written_one_of_two_with_its_reason(store: Store, tmp_path: Path) -> None:
     rows = json_lines(flows(60))
     plain = write(tmp_path / "conn.log", rows)
     (tmp_path / "conn.log.gz").write_bytes(gzip.compress(rows)[:-200])
@@ -110,7 +109,7 @@ def test_the_command_leaves_the_half_written_one_of_two_with_its_reason(
 
 
 def test_a_file_that_vanishes_between_listing_and_reading(
-    store: pipeline.Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = write(tmp_path / "a.json", json_lines(flows(2)))
     packed = write(tmp_path / "b.json", json_lines(flows(2, 10)))
@@ -133,7 +132,7 @@ def test_a_file_that_vanishes_between_listing_and_reading(
     assert "gone since it was listed" in (summary.results[0].reason or "")
 
 
-def test_strange_names_and_entries_end_in_the_ledger(store: pipeline.Store, ask: Ask, tmp_path: Path) -> None:
+def test_strange_names_and_entries_end_in_the_ledger(store: Store, ask: Ask, tmp_path: Path) -> None:
     names = [
         "conn.'a'.log",
         'conn."b".log',
@@ -159,7 +158,7 @@ def test_strange_names_and_entries_end_in_the_ledger(store: pipeline.Store, ask:
 def test_a_bomb_is_refused_at_the_bound_of_the_settings(
     database_url: str, ask: Ask, tmp_path: Path, pack: Callable[[bytes], bytes]
 ) -> None:
-    store = pipeline.Store.open(database_url, Settings(max_file_bytes=1 << 20))
+    store = Store.open(database_url, Settings(max_file_bytes=1 << 20))
     (tmp_path / "bomb.log.gz").write_bytes(pack(tsv(flows(1)) + b"\n" * (8 << 20)))
     (result,) = pipeline.ingest(store, [str(tmp_path)]).results
     assert result.state == "refused"
@@ -171,7 +170,7 @@ def test_a_bomb_is_refused_at_the_bound_of_the_settings(
 
 
 def test_rehash_finds_other_bytes_under_the_same_name_size_and_time(
-    store: pipeline.Store, ask: Ask, faults: Callable[[], list[object]], tmp_path: Path
+    store: Store, ask: Ask, faults: Callable[[], list[object]], tmp_path: Path
 ) -> None:
     path = aged(write(tmp_path / "conn.log", tsv(flows(20))))
     same = aged(write(tmp_path / "same.log", tsv(flows(20, 100))))
@@ -192,7 +191,7 @@ def test_rehash_finds_other_bytes_under_the_same_name_size_and_time(
 
 
 def test_since_and_until_choose_by_window_and_a_file_without_one_is_always_in(
-    store: pipeline.Store, tmp_path: Path
+    store: Store, tmp_path: Path
 ) -> None:
     for hour in range(3):
         write(tmp_path / DAY / f"conn.{hour:02}:00:00-{hour + 1:02}:00:00.log", tsv(flows(1, hour)))
@@ -221,7 +220,7 @@ def hourly(folder: Path, offset: int, hours: Sequence[int] = range(8, 12)) -> No
         write(folder / f"conn.{local:02}:00:00-{local + 1:02}:00:00.log", tsv(rows))
 
 
-def zones(store: pipeline.Store) -> list[str]:
+def zones(store: Store) -> list[str]:
     with store.session() as connection:
         return [finding.what for finding in doctoring._zones(connection, store.settings)]
 
@@ -232,12 +231,12 @@ def test_sensor_and_window_stand_in_utc_and_follow_the_settings_and_doctor_sees_
     hourly(tmp_path / "north" / DAY, 1)
     hourly(tmp_path / "south" / DAY, 0)
     said: dict[str, Any] = {"path_patterns": ("{sensor}/{date}",)}
-    wrong = pipeline.Store.open(database_url, Settings(**said))
+    wrong = Store.open(database_url, Settings(**said))
     pipeline.ingest(wrong, [str(tmp_path)])
     (finding,) = zones(wrong)
     assert "sensor north end 1 hours before their files' windows (4 of 4 windows)" in finding
 
-    right = pipeline.Store.open(database_url, Settings(sensors={"north": {"zone": "Europe/Berlin"}}, **said))
+    right = Store.open(database_url, Settings(sensors={"north": {"zone": "Europe/Berlin"}}, **said))
     assert pipeline.ingest(right, [str(tmp_path)]).total("rows_read") == 0
     assert zones(right) == []
     windows = ask("SELECT sensor, min(window_start), max(window_end) FROM etl.file GROUP BY 1 ORDER BY 1")
@@ -249,7 +248,7 @@ def test_holes_heed_quiet_hours_and_intervals_of_a_sensor(database_url: str, tmp
     for sensor in ("north", "south"):
         hourly(tmp_path / sensor / DAY, 0, [8, 9, 12])
     base: dict[str, Any] = {"path_patterns": ("{sensor}/{date}",)}
-    store = pipeline.Store.open(database_url, Settings(**base))
+    store = Store.open(database_url, Settings(**base))
     pipeline.ingest(store, [str(tmp_path)])
 
     def holes(**own: Any) -> list[tuple[str, int, int]]:
@@ -266,7 +265,7 @@ def test_problems_heed_them_too(database_url: str, tmp_path: Path) -> None:
     for sensor in ("north", "south"):
         hourly(tmp_path / sensor / DAY, 0, [8, 9, 12])
     base: dict[str, Any] = {"path_patterns": ("{sensor}/{date}",)}
-    store = pipeline.Store.open(database_url, Settings(**base))
+    store = Store.open(database_url, Settings(**base))
     pipeline.ingest(store, [str(tmp_path)])
     own = {"north": {"interval": "PT30M"}, "south": {"quiet_hours": [10]}}
     with store.session() as connection:
@@ -286,7 +285,7 @@ def test_a_sensor_is_late_by_its_own_interval_and_not_while_it_is_silent(
     hourly(tmp_path / "north" / DAY, 0, [8])
     hourly(tmp_path / "south" / DAY, 0, [8])
     base: dict[str, Any] = {"path_patterns": ("{sensor}/{date}",), "max_lag": timedelta(hours=3)}
-    store = pipeline.Store.open(database_url, Settings(**base))
+    store = Store.open(database_url, Settings(**base))
     pipeline.ingest(store, [str(tmp_path)])
 
     def late(behind: timedelta, length: timedelta, **own: Any) -> list[str]:
@@ -313,7 +312,7 @@ def test_a_sensor_is_late_by_its_own_interval_and_not_while_it_is_silent(
 # --- explain and drift -----------------------------------------------------------------------------------------------
 
 
-def test_explain_says_what_ingest_will_do_and_asks_the_ledger(store: pipeline.Store, tmp_path: Path) -> None:
+def test_explain_says_what_ingest_will_do_and_asks_the_ledger(store: Store, tmp_path: Path) -> None:
     path = str(write(tmp_path / "conn.log", tsv([*flows(3), flow(4, id_orig_h="8.8.8.999")])))
     before = explaining.explain(path, store.settings, store)
     assert before.would.startswith("ingest would load 3 of its 4 rows and put 1 lines into quarantine")
@@ -330,7 +329,7 @@ def test_explain_says_what_ingest_will_do_and_asks_the_ledger(store: pipeline.St
 
 
 def test_a_column_never_seen_before_is_noted_with_the_first_file_that_had_it(
-    store: pipeline.Store, ask: Ask, tmp_path: Path
+    store: Store, ask: Ask, tmp_path: Path
 ) -> None:
     first = write(tmp_path / "a.json", json_lines([flow(1, vendor="x"), flow(2)]))
     write(tmp_path / "b.json", json_lines([flow(3, vendor="y", risk=5)]))

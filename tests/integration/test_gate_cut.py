@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from etl import checking, pipeline
 from etl.errors import TransientError
+from etl.store import Store
 from tests.integration.conftest import Ask
 from tests.logs import flow, flows, tsv, write
 
@@ -61,7 +62,7 @@ def cut(url: str, name: str, statement: str, number: int, *, once: bool = False)
     ],
 )
 def test_a_session_that_the_server_ends_in_the_gate(
-    store: pipeline.Store, ask: Ask, database_url: str, faults: Callable[[], list[object]], tmp_path: Path,
+    store: Store, ask: Ask, database_url: str, faults: Callable[[], list[object]], tmp_path: Path,
     name: str, statement: str, number: int,
 ) -> None:  # fmt: skip
     path = str(write(tmp_path / "conn.log", tsv(ROWS)))
@@ -76,7 +77,7 @@ def test_a_session_that_the_server_ends_in_the_gate(
 
 @pytest.mark.parametrize("statement", ["SELECT pg_catalog.", "SELECT count(*)", "SELECT sum("])
 def test_great_expectations_goes_on_with_another_session(
-    store: pipeline.Store, ask: Ask, database_url: str, tmp_path: Path, statement: str
+    store: Store, ask: Ask, database_url: str, tmp_path: Path, statement: str
 ) -> None:
     """It asks again by itself, so the verdict is the right one; what may not be is rows that nobody judged."""
     path = str(write(tmp_path / "conn.log", tsv(ROWS)))
@@ -91,7 +92,7 @@ def test_great_expectations_goes_on_with_another_session(
     [("conn-etl checks", "SELECT sum("), ("conn-etl", "SELECT etl_file_id, count(*), min(etl_line)")],
 )
 def test_a_session_that_the_server_ends_in_the_checks_after_publish(
-    store: pipeline.Store, ask: Ask, database_url: str, tmp_path: Path, name: str, statement: str
+    store: Store, ask: Ask, database_url: str, tmp_path: Path, name: str, statement: str
 ) -> None:
     pipeline.ingest(store, [str(write(tmp_path / "conn.log", tsv([*flows(30), flow(30, orig_bytes=None)])))])
     day = date(2026, 3, 1)

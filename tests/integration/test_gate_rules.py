@@ -12,6 +12,7 @@ from etl import db, gx, pipeline, quality, rules
 from etl.errors import EnvironmentProblem, PermanentError
 from etl.fields import CONN
 from etl.loading import staging
+from etl.store import Store
 
 GOOD = {
     "@timestamp": "2026-03-01 08:00:00+00",
@@ -109,7 +110,7 @@ def stage(connection: Connection, rows: list[dict[str, Any]], rejects: list[str]
         )
 
 
-def gate(store: pipeline.Store, rows: int) -> tuple[dict[str, quality.Outcome], dict[str, list[int]]]:
+def gate(store: Store, rows: int) -> tuple[dict[str, quality.Outcome], dict[str, list[int]]]:
     """Outcomes by rule, and lines of staged_bad by rule."""
     with store.loading() as connection, connection.begin():
         staging.bind(connection, 1)
@@ -127,7 +128,7 @@ def test_every_rule_of_the_gate_has_a_bad_row_here() -> None:
     assert {*BAD, *UNREADABLE} == {*(rule.name for rule in rules.rules("gate")), "time_out_of_range"}
 
 
-def test_good_rows_pass_every_rule(store: pipeline.Store) -> None:
+def test_good_rows_pass_every_rule(store: Store) -> None:
     rows: list[dict[str, Any]] = [{}, *ALSO_GOOD]
     with store.loading() as connection, connection.begin():
         stage(connection, rows)
@@ -137,7 +138,7 @@ def test_good_rows_pass_every_rule(store: pipeline.Store) -> None:
     assert set(outcomes) >= {*BAD, *UNREADABLE}
 
 
-def test_each_bad_row_is_found_by_its_rule_alone_with_its_line(store: pipeline.Store) -> None:
+def test_each_bad_row_is_found_by_its_rule_alone_with_its_line(store: Store) -> None:
     rows: list[dict[str, Any]] = [{}]
     expected: dict[str, list[int]] = {}
     for rule, broken in BAD.items():
@@ -160,15 +161,15 @@ def test_each_bad_row_is_found_by_its_rule_alone_with_its_line(store: pipeline.S
     assert outcomes["type.src_port"].examples[0]["raw"] == "<script>\\377"
 
 
-def test_a_warning_made_critical_sends_the_row_to_quarantine(store: pipeline.Store) -> None:
+def test_a_warning_made_critical_sends_the_row_to_quarantine(store: Store) -> None:
     policy = store.settings.model_copy(update={"rule_severity": {"domain.src_mac": "critical"}})
-    strict = pipeline.Store(url=store.url, engine=store.engine, settings=policy)
+    strict = Store(url=store.url, engine=store.engine, settings=policy)
     with store.loading() as connection, connection.begin():
         stage(connection, [{}, {"src_mac": "x"}])
     assert gate(strict, 2)[1] == {"domain.src_mac": [2]}
 
 
-def test_a_column_of_another_type_stops_the_gate(store: pipeline.Store) -> None:
+def test_a_column_of_another_type_stops_the_gate(store: Store) -> None:
     with store.loading() as connection, connection.begin():
         stage(connection, [{}])
         connection.exec_driver_sql("DROP VIEW pg_temp.staged")
@@ -178,7 +179,7 @@ def test_a_column_of_another_type_stops_the_gate(store: pipeline.Store) -> None:
 
 
 def test_a_suite_that_loads_fewer_rules_than_its_file_fails(
-    store: pipeline.Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import great_expectations as gx  # noqa: TID251  to make it lose a rule
 
@@ -193,7 +194,7 @@ def test_a_suite_that_loads_fewer_rules_than_its_file_fails(
         gate(store, 1)
 
 
-def test_the_gate_of_all_suites_sends_few_statements(store: pipeline.Store) -> None:
+def test_the_gate_of_all_suites_sends_few_statements(store: Store) -> None:
     sent: list[str] = []
     with store.loading() as connection, connection.begin():
         stage(connection, [{}])

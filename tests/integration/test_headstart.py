@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from etl import pipeline, verifying
 from etl.loading import filling, headstart
 from etl.settings import Settings
+from etl.store import Store
 from tests.logs import flow, flows, json_lines, tsv, write
 
 SETTINGS = Settings(attempts=1, block_rows=40, max_file_bytes=400_000, max_new_days=5)
@@ -142,7 +143,7 @@ def finished(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return batches
 
 
-def everything(store: pipeline.Store) -> dict[str, list[tuple[Any, ...]]]:
+def everything(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     with store.engine.connect() as connection:
         found = {
             name: [tuple(row) for row in connection.execute(sa.text(query))] for name, query in WHAT.items()
@@ -154,7 +155,7 @@ def everything(store: pipeline.Store) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def load(url: str, folder: Path, before: Path, statement: str | None) -> dict[str, list[tuple[Any, ...]]]:
-    store = pipeline.Store.open(url, SETTINGS)
+    store = Store.open(url, SETTINGS)
     if before.exists():
         pipeline.ingest(store, [str(before)])
     if statement:
@@ -208,7 +209,7 @@ def test_what_is_loaded_is_the_same(
 
 
 def test_an_accepted_file_without_a_good_row_does_not_stop_its_batch(
-    store: pipeline.Store, finished: list[int], tmp_path: Path
+    store: Store, finished: list[int], tmp_path: Path
 ) -> None:
     write(tmp_path / "a.log", tsv(flows(200)))
     write(tmp_path / "b.log", tsv(flows(150, 200, conn_state="XX")))
@@ -223,7 +224,7 @@ def test_an_accepted_file_without_a_good_row_does_not_stop_its_batch(
     "lock", ["7102, {bucket}", "7103, 20513", "7104, 20513"], ids=["bytes", "day", "new day"]
 )
 def test_what_another_session_holds_is_waited_for_in_the_ordinary_order(
-    lock: str, store: pipeline.Store, finished: list[int], tmp_path: Path
+    lock: str, store: Store, finished: list[int], tmp_path: Path
 ) -> None:
     import hashlib
 
@@ -247,7 +248,7 @@ def test_what_another_session_holds_is_waited_for_in_the_ordinary_order(
 
 
 def test_a_head_start_that_loses_its_session_is_only_lost(
-    store: pipeline.Store, finished: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, finished: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     insert = headstart.HeadStart._insert
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from etl import pipeline, verifying
+from etl.store import Store
 from tests.logs import TYPES, flow, flows, json_lines, tsv, write
 
 Ask = Callable[..., list[tuple[Any, ...]]]
@@ -75,7 +76,7 @@ def _cell(value: Any) -> str:
 
 @pytest.mark.parametrize("written", [_tsv, json_lines], ids=["tsv", "json"])
 def test_every_value_arrives_as_it_was_sent(
-    store: pipeline.Store,
+    store: Store,
     ask: Ask,
     faults: Callable[[], list[verifying.Fault]],
     tmp_path: Path,
@@ -90,7 +91,7 @@ def test_every_value_arrives_as_it_was_sent(
     assert faults() == []
 
 
-def test_column_names_of_a_log_are_text_too(store: pipeline.Store, ask: Ask, tmp_path: Path) -> None:
+def test_column_names_of_a_log_are_text_too(store: Store, ask: Ask, tmp_path: Path) -> None:
     lines = tsv(flows(2)).decode().split("\n")
     lines[6] += "".join("\t" + name for name in NAMES)
     lines[7] += "\tstring" * len(NAMES)
@@ -114,7 +115,7 @@ def test_column_names_of_a_log_are_text_too(store: pipeline.Store, ask: Ask, tmp
 
 @pytest.mark.parametrize("line", [b"#types\ttime", b"#empty_field\t(empty)", b"\tip_proto"])
 def test_a_header_with_nul_costs_neither_its_lines_nor_other_files(
-    store: pipeline.Store, ask: Ask, tmp_path: Path, line: bytes
+    store: Store, ask: Ask, tmp_path: Path, line: bytes
 ) -> None:
     """The header travels with each line of quarantine, into columns that hold no NUL."""
     rows = [*flows(9), flow(9, orig_pkts="many"), flow(10, conn_state="REG")]

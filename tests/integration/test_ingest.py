@@ -12,6 +12,7 @@ import pytest
 
 from etl import fields, pipeline
 from etl.settings import Settings
+from etl.store import Store
 from tests.integration.conftest import Ask
 from tests.logs import flow, flows, json_lines, tsv, write
 
@@ -24,7 +25,7 @@ def counts(summary: pipeline.Summary) -> tuple[int, int, int, int]:
 
 
 def test_a_folder_is_loaded_once_and_the_second_time_nothing_changes(
-    store: pipeline.Store, ask: Ask, faults: Callable[[], list[object]], tmp_path: Path
+    store: Store, ask: Ask, faults: Callable[[], list[object]], tmp_path: Path
 ) -> None:
     write(tmp_path / "2026-03-01" / "conn.08:00:00-09:00:00.log.gz", tsv(flows(500)))
     write(tmp_path / "2026-03-01" / "conn.09:00:00-10:00:00.log.gz", json_lines(flows(300, 500)))
@@ -40,7 +41,7 @@ def test_a_folder_is_loaded_once_and_the_second_time_nothing_changes(
     assert faults() == []
 
 
-def test_values_arrive_exactly(store: pipeline.Store, ask: Ask, tmp_path: Path) -> None:
+def test_values_arrive_exactly(store: Store, ask: Ask, tmp_path: Path) -> None:
     row = flow(
         1,
         ts="1772352000.000001",
@@ -69,7 +70,7 @@ def test_values_arrive_exactly(store: pipeline.Store, ask: Ask, tmp_path: Path) 
 
 
 def test_tsv_and_json_of_the_same_flows_are_equal_rows_and_the_second_format_adds_none(
-    store: pipeline.Store, ask: Ask, tmp_path: Path
+    store: Store, ask: Ask, tmp_path: Path
 ) -> None:
     rows = flows(200)
     assert counts(pipeline.ingest(store, [str(write(tmp_path / "conn.log", tsv(rows)))])) == (200, 200, 0, 0)
@@ -89,7 +90,7 @@ def test_tsv_and_json_of_the_same_flows_are_equal_rows_and_the_second_format_add
     ("name", "pack"), [("moved.log", bytes), ("other.log.gz", gzip.compress), ("c.xz", lzma.compress)]
 )
 def test_the_same_bytes_elsewhere_are_known(
-    store: pipeline.Store, ask: Ask, tmp_path: Path, name: str, pack: Callable[[bytes], bytes]
+    store: Store, ask: Ask, tmp_path: Path, name: str, pack: Callable[[bytes], bytes]
 ) -> None:
     pipeline.ingest(store, [str(write(tmp_path / "a" / "conn.log", tsv(flows(50))))])
     copy = tmp_path / "b" / name
@@ -101,9 +102,7 @@ def test_the_same_bytes_elsewhere_are_known(
     assert ask("SELECT count(*) FROM zeek.conn") == [(50,)]
 
 
-def test_of_two_equal_files_in_one_batch_the_first_brings_the_rows(
-    store: pipeline.Store, tmp_path: Path
-) -> None:
+def test_of_two_equal_files_in_one_batch_the_first_brings_the_rows(store: Store, tmp_path: Path) -> None:
     paths = [str(write(tmp_path / name, tsv(flows(20)))) for name in ("b.log", "a.log")]
     summary = pipeline.ingest(store, paths)
     assert [(Path(r.path).name, r.state, r.rows_loaded) for r in summary.results] == [
@@ -113,7 +112,7 @@ def test_of_two_equal_files_in_one_batch_the_first_brings_the_rows(
 
 
 def test_a_grown_file_adds_its_new_rows_and_supersedes_its_older_state(
-    store: pipeline.Store, ask: Ask, faults: Callable[[], list[object]], tmp_path: Path
+    store: Store, ask: Ask, faults: Callable[[], list[object]], tmp_path: Path
 ) -> None:
     path = write(tmp_path / "conn.log", tsv(flows(100)))
     pipeline.ingest(store, [str(path)])
@@ -127,7 +126,7 @@ def test_a_grown_file_adds_its_new_rows_and_supersedes_its_older_state(
 
 
 def test_overlapping_files_of_one_batch_leave_each_row_once(
-    store: pipeline.Store, ask: Ask, faults: Callable[[], list[object]], tmp_path: Path
+    store: Store, ask: Ask, faults: Callable[[], list[object]], tmp_path: Path
 ) -> None:
     write(tmp_path / "a.log", tsv(flows(100)))
     write(tmp_path / "b.log", tsv(flows(100, 50)))
@@ -147,7 +146,7 @@ def test_overlapping_files_of_one_batch_leave_each_row_once(
     ],
 )
 def test_the_same_identity_with_another_value_is_kept_aside_with_both_versions(
-    store: pipeline.Store, ask: Ask, tmp_path: Path, changes: dict[str, object], conflict: bool
+    store: Store, ask: Ask, tmp_path: Path, changes: dict[str, object], conflict: bool
 ) -> None:
     pipeline.ingest(store, [str(write(tmp_path / "a.log", tsv(flows(10))))])
     changed = [flow(1, **changes), *flows(8, 2)]
@@ -175,7 +174,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("case", sorted(BROKEN))
 def test_a_bad_row_goes_to_quarantine_with_its_rule_and_the_others_load(
-    store: pipeline.Store, ask: Ask, faults: Callable[[], list[object]], tmp_path: Path, case: str
+    store: Store, ask: Ask, faults: Callable[[], list[object]], tmp_path: Path, case: str
 ) -> None:
     row, rule = BROKEN[case]
     path = write(tmp_path / "conn.log", tsv([flow(0), row, *flows(30, 2)]))
@@ -190,7 +189,7 @@ def test_a_bad_row_goes_to_quarantine_with_its_rule_and_the_others_load(
 
 
 def test_rows_with_json_null_in_a_required_field_are_quarantined(
-    store: pipeline.Store, ask: Ask, tmp_path: Path
+    store: Store, ask: Ask, tmp_path: Path
 ) -> None:
     lines = json_lines([flow(0), flow(1)]).replace(b'"proto":"tcp"', b'"proto":null', 1)
     pipeline.ingest(store, [str(write(tmp_path / "conn.json", lines))])
@@ -198,7 +197,7 @@ def test_rows_with_json_null_in_a_required_field_are_quarantined(
 
 
 def test_a_file_over_its_budget_is_refused_its_neighbours_load_and_acceptance_is_on_record(
-    store: pipeline.Store, ask: Ask, faults: Callable[[], list[object]], tmp_path: Path
+    store: Store, ask: Ask, faults: Callable[[], list[object]], tmp_path: Path
 ) -> None:
     bad = write(tmp_path / "bad.log", tsv(flows(150, conn_state="REG") + flows(50, 150)))
     write(tmp_path / "good.log", tsv(flows(50, 1_000)))
@@ -216,9 +215,7 @@ def test_a_file_over_its_budget_is_refused_its_neighbours_load_and_acceptance_is
     assert faults() == []
 
 
-def test_a_refused_file_leaves_its_first_thousand_bad_lines(
-    store: pipeline.Store, ask: Ask, tmp_path: Path
-) -> None:
+def test_a_refused_file_leaves_its_first_thousand_bad_lines(store: Store, ask: Ask, tmp_path: Path) -> None:
     path = write(tmp_path / "conn.log", tsv(flows(1_500, conn_state="REG")))
     (result,) = pipeline.ingest(store, [str(path)]).results
     assert (result.state, result.kind) == ("refused", "over_budget")
@@ -226,9 +223,7 @@ def test_a_refused_file_leaves_its_first_thousand_bad_lines(
     assert ask("SELECT count(*), max(etl_line) FROM etl.quarantine") == [(1_000, 1_008)]
 
 
-def test_a_broken_clock_does_not_make_thousands_of_partitions(
-    store: pipeline.Store, ask: Ask, tmp_path: Path
-) -> None:
+def test_a_broken_clock_does_not_make_thousands_of_partitions(store: Store, ask: Ask, tmp_path: Path) -> None:
     rows = [flow(i, ts=f"{1_000_000_000 + i * 86_400}.000000") for i in range(401)]
     (result,) = pipeline.ingest(store, [str(write(tmp_path / "conn.log", tsv(rows)))]).results
     assert (result.state, result.kind) == ("refused", "too_many_days")
@@ -237,13 +232,13 @@ def test_a_broken_clock_does_not_make_thousands_of_partitions(
 
 @pytest.mark.parametrize("content", [b"", tsv([])])
 def test_quiet_hours_are_published_with_no_rows_and_each_is_its_own(
-    store: pipeline.Store, tmp_path: Path, content: bytes
+    store: Store, tmp_path: Path, content: bytes
 ) -> None:
     paths = [str(write(tmp_path / f"conn.{hour}.log", content)) for hour in "ab"]
     assert [(r.state, r.rows_read) for r in pipeline.ingest(store, paths).results] == [("published", 0)] * 2
 
 
-def test_other_files_of_a_folder_are_skipped_with_their_reason(store: pipeline.Store, tmp_path: Path) -> None:
+def test_other_files_of_a_folder_are_skipped_with_their_reason(store: Store, tmp_path: Path) -> None:
     write(tmp_path / "conn.log", tsv(flows(3)))
     write(tmp_path / "dns.log", tsv(flows(3)))
     write(tmp_path / "strange.log", tsv(flows(3)).replace(b"#path\tconn", b"#path\tssl"))
@@ -259,7 +254,7 @@ def test_other_files_of_a_folder_are_skipped_with_their_reason(store: pipeline.S
 
 
 def test_a_truncated_file_is_incomplete_and_its_whole_version_supersedes_it(
-    store: pipeline.Store, ask: Ask, faults: Callable[[], list[object]], tmp_path: Path
+    store: Store, ask: Ask, faults: Callable[[], list[object]], tmp_path: Path
 ) -> None:
     rows = flows(5_000)
     whole = gzip.compress(tsv(rows), mtime=0)
@@ -281,14 +276,14 @@ def test_a_truncated_file_is_incomplete_and_its_whole_version_supersedes_it(
 
 
 def test_columns_beyond_the_dictionary_are_noted_with_their_first_file(
-    store: pipeline.Store, ask: Ask, tmp_path: Path
+    store: Store, ask: Ask, tmp_path: Path
 ) -> None:
     pipeline.ingest(store, [str(write(tmp_path / "conn.log", tsv(flows(3))))])
     assert ask("SELECT name, type FROM etl.unknown_column") == [("ip_proto", "count")]
 
 
 def test_many_small_batches_load_what_one_large_one_does(database_url: str, tmp_path: Path) -> None:
-    small = pipeline.Store.open(database_url, Settings(batch_files=1, block_rows=7))
+    small = Store.open(database_url, Settings(batch_files=1, block_rows=7))
     write(tmp_path / "a.log", tsv(flows(100)))
     write(tmp_path / "b.json", json_lines(flows(100, 60)))
     assert counts(pipeline.ingest(small, [str(tmp_path)])) == (200, 160, 40, 0)

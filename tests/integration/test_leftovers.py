@@ -8,11 +8,12 @@ from typing import Any
 
 from etl import pipeline
 from etl.loading import staging
+from etl.store import Store
 from tests.logs import flows, tsv, write
 
 
 def test_staging_can_be_dropped_while_another_sessions_views_hold_it(
-    store: pipeline.Store, ask: Callable[..., list[tuple[Any, ...]]], tmp_path: Path
+    store: Store, ask: Callable[..., list[tuple[Any, ...]]], tmp_path: Path
 ) -> None:
     """As after a crash of the server: temporary views of sessions that are no more stay in the catalog."""
     folder = tmp_path / "2026-03-01"

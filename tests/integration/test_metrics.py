@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from etl import metrics, pipeline
 from etl.settings import Settings
+from etl.store import Store
 from tests.integration.conftest import Ask, Command
 from tests.logs import flow, flows, tsv, write
 
@@ -34,9 +35,7 @@ def test_an_empty_database_has_zeroes_and_not_nothing(command: Command) -> None:
     assert value(found, "problems", severity="critical") == 0
 
 
-def test_what_was_loaded_is_counted(
-    command: Command, store: pipeline.Store, ask: Ask, tmp_path: Path
-) -> None:
+def test_what_was_loaded_is_counted(command: Command, store: Store, ask: Ask, tmp_path: Path) -> None:
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=6)
 
     def log(hour: int, rows: int, *bad: dict[str, object]) -> Path:
@@ -81,9 +80,7 @@ def test_what_was_loaded_is_counted(
     assert value(found, "disk_free_bytes") > 0
 
 
-def test_a_file_for_the_node_exporter_and_json(
-    command: Command, store: pipeline.Store, tmp_path: Path
-) -> None:
+def test_a_file_for_the_node_exporter_and_json(command: Command, store: Store, tmp_path: Path) -> None:
     pipeline.ingest(store, [str(write(tmp_path / "conn.log", tsv(flows(20))))])
     file = tmp_path / "conn_etl.prom"
     assert command("metrics", "--out", file).stdout == ""
@@ -94,11 +91,11 @@ def test_a_file_for_the_node_exporter_and_json(
     assert not list(tmp_path.glob("*.prom.*"))
 
 
-def test_a_sensor_s_name_cannot_break_the_format(store: pipeline.Store, tmp_path: Path) -> None:
+def test_a_sensor_s_name_cannot_break_the_format(store: Store, tmp_path: Path) -> None:
     named = store.settings.model_copy(update={"path_patterns": ("{sensor}/…",)})
     folder = tmp_path / 'a "quoted"\\ name\nof two lines'
     pipeline.ingest(
-        pipeline.Store(url=store.url, engine=store.engine, settings=named),
+        Store(url=store.url, engine=store.engine, settings=named),
         [str(write(folder / "conn.08:00:00-09:00:00.log", tsv(flows(5))))],
     )
     with store.session() as connection:

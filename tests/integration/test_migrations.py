@@ -9,8 +9,9 @@ import pytest
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
-from etl import maintenance, pipeline, schema, verifying
+from etl import maintenance, schema, verifying
 from etl.settings import Settings
+from etl.store import Store
 
 CATALOG = {
     "relations": """
@@ -72,7 +73,7 @@ def versions() -> list[str]:
 
 
 @pytest.fixture
-def wanted(store: pipeline.Store) -> dict[str, list[tuple[Any, ...]]]:
+def wanted(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     """The schema of the template, which was migrated from empty."""
     with store.session() as connection:
         return fingerprint(connection)
@@ -82,7 +83,7 @@ def wanted(store: pipeline.Store) -> dict[str, list[tuple[Any, ...]]]:
 def test_each_earlier_version_with_rows_reaches_the_same_schema(
     version: str, empty_database_url: str, wanted: dict[str, list[tuple[Any, ...]]]
 ) -> None:
-    store = pipeline.Store.open(empty_database_url, Settings(seal_after=timedelta(0)))
+    store = Store.open(empty_database_url, Settings(seal_after=timedelta(0)))
     schema.migrate(store.engine, version="0001")
     with store.engine.begin() as connection:
         connection.exec_driver_sql(FIRST_ROWS, execution_options={"no_parameters": True})
@@ -102,7 +103,7 @@ def test_each_earlier_version_with_rows_reaches_the_same_schema(
 def test_an_empty_database_reaches_it_step_by_step(
     empty_database_url: str, wanted: dict[str, list[tuple[Any, ...]]]
 ) -> None:
-    store = pipeline.Store.open(empty_database_url, Settings())
+    store = Store.open(empty_database_url, Settings())
     for version in [*versions(), "head"]:
         schema.migrate(store.engine, version=version)
     with store.session() as connection:

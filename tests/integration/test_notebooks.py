@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from etl import pipeline, questions
+from etl.store import Store
 from tests.logs import flow, flows, tsv, write
 
 PAGE = Path(__file__).parents[2] / "docs" / "queries.md"
@@ -23,7 +24,7 @@ SNIPPETS = dict(
 
 
 @pytest.fixture
-def run(store: pipeline.Store, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def run(store: Store, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run snippets in one namespace, in an empty folder, over 30 rows of 2026-03-01 and one of another day."""
     rows = [*flows(30), flow(40, ts="1772438400.0")]
     pipeline.ingest(store, [str(write(tmp_path / "conn.log", tsv(rows)))])

@@ -17,6 +17,7 @@ from etl import maintenance, partitions, pipeline, quality, verifying
 from etl.errors import Misuse
 from etl.partitions import Day
 from etl.settings import Settings
+from etl.store import Store
 from tests.integration.conftest import Ask
 from tests.logs import START, flow, flows, json_lines, tsv, write
 
@@ -32,7 +33,7 @@ OTHER_DAY = 86_400
 
 
 @pytest.fixture
-def two_days(store: pipeline.Store, tmp_path: Path) -> Path:
+def two_days(store: Store, tmp_path: Path) -> Path:
     """A log with 30 rows on 2026-03-01 and 10 on the day after, loaded."""
     rows = [*flows(30), *(flow(n, ts=f"{START + OTHER_DAY + n}.0") for n in range(100, 110))]
     log = write(tmp_path / "conn.log", tsv(rows))
@@ -40,7 +41,7 @@ def two_days(store: pipeline.Store, tmp_path: Path) -> Path:
     return log
 
 
-def states(store: pipeline.Store) -> dict[date, str]:
+def states(store: Store) -> dict[date, str]:
     with store.session() as connection:
         return {day.day: day.state for day in partitions.listed(connection)}
 
@@ -49,7 +50,7 @@ def counts(summary: pipeline.Summary) -> tuple[int, ...]:
     return tuple(summary.total(term) for term in pipeline.TERMS)
 
 
-def test_two_sessions_that_make_the_same_day_at_once_both_go_on(store: pipeline.Store, ask: Ask) -> None:
+def test_two_sessions_that_make_the_same_day_at_once_both_go_on(store: Store, ask: Ask) -> None:
     made: list[bool] = []
 
     def make() -> None:
@@ -68,7 +69,7 @@ def test_two_sessions_that_make_the_same_day_at_once_both_go_on(store: pipeline.
 
 @pytest.mark.usefixtures("two_days")
 def test_sealing_gives_a_day_its_indexes_once_and_late_rows_still_come_in(
-    store: pipeline.Store, ask: Ask, faults: Faults, tmp_path: Path
+    store: Store, ask: Ask, faults: Faults, tmp_path: Path
 ) -> None:
     assert maintenance.seal(store) == [DAY, NEXT]
     assert ask(INDEXES) == FURTHER
@@ -80,16 +81,14 @@ def test_sealing_gives_a_day_its_indexes_once_and_late_rows_still_come_in(
 
 
 @pytest.mark.usefixtures("two_days")
-def test_an_index_that_an_interrupted_seal_left_half_made_is_made_anew(
-    store: pipeline.Store, ask: Ask
-) -> None:
+def test_an_index_that_an_interrupted_seal_left_half_made_is_made_anew(store: Store, ask: Ask) -> None:
     ask("CREATE INDEX conn_20260301_uid ON zeek.conn_20260301 (event_uid)")
     ask("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'zeek.conn_20260301_uid'::regclass")
     maintenance.seal(store, [DAY])
     assert ask(INDEXES) == FURTHER
 
 
-def test_only_days_that_are_over_and_wait_for_no_file_are_sealed(store: pipeline.Store, ask: Ask) -> None:
+def test_only_days_that_are_over_and_wait_for_no_file_are_sealed(store: Store, ask: Ask) -> None:
     today = datetime.now(UTC).date()
     with store.loading() as connection:
         assert partitions.ensure(connection, [today, DAY, NEXT]) == [DAY, NEXT, today]
@@ -106,7 +105,7 @@ def test_only_days_that_are_over_and_wait_for_no_file_are_sealed(store: pipeline
 
 
 def test_a_dropped_day_is_remembered_and_its_rows_are_expired(
-    store: pipeline.Store, ask: Ask, faults: Faults, two_days: Path, tmp_path: Path
+    store: Store, ask: Ask, faults: Faults, two_days: Path, tmp_path: Path
 ) -> None:
     maintenance.refresh(store)
     rollup = ask("SELECT sum(connections) FROM zeek.conn_hour")
@@ -134,7 +133,7 @@ def test_a_dropped_day_is_remembered_and_its_rows_are_expired(
 
 
 def test_bad_rows_of_a_file_that_is_mostly_expired_still_spend_its_budget(
-    store: pipeline.Store, two_days: Path, tmp_path: Path
+    store: Store, two_days: Path, tmp_path: Path
 ) -> None:
     assert two_days.exists()
     maintenance.drop(store, {DAY: "test"})
@@ -149,7 +148,7 @@ def test_bad_rows_of_a_file_that_is_mostly_expired_still_spend_its_budget(
 def test_rows_that_the_gate_saw_before_their_day_was_dropped_are_judged_again(
     database_url: str, ask: Ask, faults: Faults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = pipeline.Store.open(database_url, Settings(attempts=2))
+    store = Store.open(database_url, Settings(attempts=2))
     with store.loading() as connection:
         partitions.ensure(connection, [DAY])
     real, seen = quality.gate, []
@@ -176,7 +175,7 @@ def test_rows_that_the_gate_saw_before_their_day_was_dropped_are_judged_again(
 
 @pytest.mark.usefixtures("two_days")
 def test_neither_loads_nor_questions_wait_for_a_drop_that_waits_for_a_reader(
-    store: pipeline.Store, ask: Ask, faults: Faults, database_url: str, tmp_path: Path
+    store: Store, ask: Ask, faults: Faults, database_url: str, tmp_path: Path
 ) -> None:
     reader = psycopg2.connect(database_url)
     with reader.cursor() as cursor:
@@ -205,7 +204,7 @@ def test_neither_loads_nor_questions_wait_for_a_drop_that_waits_for_a_reader(
 @pytest.mark.usefixtures("two_days")
 @pytest.mark.parametrize("step", ["retire", "pending", "detached"])
 def test_a_drop_that_was_interrupted_goes_on(
-    store: pipeline.Store, ask: Ask, faults: Faults, database_url: str, step: str
+    store: Store, ask: Ask, faults: Faults, database_url: str, step: str
 ) -> None:
     ask("INSERT INTO etl.retired_day (day, reason) VALUES ('2026-03-01', 'test')")
     session = psycopg2.connect(database_url)
@@ -229,7 +228,7 @@ def test_a_drop_that_was_interrupted_goes_on(
     assert faults() == []
 
 
-def test_a_day_that_never_was_cannot_be_dropped_or_sealed(store: pipeline.Store) -> None:
+def test_a_day_that_never_was_cannot_be_dropped_or_sealed(store: Store) -> None:
     for work in (lambda: maintenance.drop(store, {DAY: "test"}), lambda: maintenance.seal(store, [DAY])):
         with pytest.raises(Misuse, match="2026-03-01 has no partition"):
             work()
@@ -273,16 +272,16 @@ def test_retention_goes_by_age_and_size_and_leaves_the_newest_day(
 
 
 @pytest.mark.usefixtures("two_days")
-def test_retention_is_off_unless_set(store: pipeline.Store, database_url: str) -> None:
+def test_retention_is_off_unless_set(store: Store, database_url: str) -> None:
     assert maintenance.expiring(store) == {}
-    keeping = pipeline.Store.open(database_url, Settings(keep_days=1))
+    keeping = Store.open(database_url, Settings(keep_days=1))
     assert list(maintenance.expiring(keeping)) == [DAY, NEXT]
     assert maintenance.drop(keeping, maintenance.expiring(keeping)) == [DAY, NEXT]
     assert maintenance.expiring(keeping) == {}
 
 
 def test_pruning_takes_what_is_settled_and_old_and_the_books_still_balance(
-    store: pipeline.Store, ask: Ask, faults: Faults, database_url: str, tmp_path: Path
+    store: Store, ask: Ask, faults: Faults, database_url: str, tmp_path: Path
 ) -> None:
     rows = [flow(n, conn_state="REG" if n < 6 else "SF") for n in range(40)]
     pipeline.ingest(store, [str(write(tmp_path / "conn.log", json_lines(rows)))])
@@ -294,9 +293,7 @@ def test_pruning_takes_what_is_settled_and_old_and_the_books_still_balance(
     ask("ALTER TABLE etl.stage_4711 OWNER TO conn_loader")
     nothing = maintenance.prune(store)
     assert (nothing.results, nothing.quarantine, nothing.staging) == (0, 0, 1)
-    pruning = pipeline.Store.open(
-        database_url, Settings(keep_quarantine=timedelta(days=1), keep_results=timedelta(0))
-    )
+    pruning = Store.open(database_url, Settings(keep_quarantine=timedelta(days=1), keep_results=timedelta(0)))
     results = ask("SELECT count(*) FROM etl.expectation_result")[0][0]
     pruned = maintenance.prune(pruning)
     assert (pruned.results, pruned.quarantine, pruned.staging) == (results, 2, 0)
@@ -317,7 +314,7 @@ def test_a_loader_may_refresh_and_prune_and_needs_the_owner_to_seal_and_drop(
     name = "keeper_" + sa.engine.make_url(database_url).database[-8:]
     ask(f"CREATE ROLE {name} LOGIN NOINHERIT IN ROLE conn_loader")
     try:
-        keeper = pipeline.Store.open(database_url.replace("postgres@", f"{name}@", 1), Settings(attempts=1))
+        keeper = Store.open(database_url.replace("postgres@", f"{name}@", 1), Settings(attempts=1))
         assert maintenance.refresh(keeper)[0] > 0
         maintenance.prune(keeper)
         with pytest.raises(Exception, match="permission denied to set role"):

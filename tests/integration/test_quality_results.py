@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from etl import checking, pipeline, report
 from etl.cli.app import app
+from etl.store import Store
 from tests.integration.conftest import Ask
 from tests.logs import flow, flows, tsv, write
 
@@ -19,7 +20,7 @@ DAY = date(2026, 3, 1)
 
 
 @pytest.fixture
-def loaded(store: pipeline.Store, tmp_path: Path) -> pipeline.Store:
+def loaded(store: Store, tmp_path: Path) -> Store:
     """Two batches of one day: one with bad lines of two kinds, one with a refused file."""
     folder = tmp_path / "2026-03-01"
     rows = [
@@ -36,7 +37,7 @@ def loaded(store: pipeline.Store, tmp_path: Path) -> pipeline.Store:
     return store
 
 
-def run(store: pipeline.Store, *arguments: str, **environment: str) -> Any:
+def run(store: Store, *arguments: str, **environment: str) -> Any:
     """Run the command on the store's database."""
     if not app.registered_commands:
         from etl.cli import ask, quarantine
@@ -90,7 +91,7 @@ def test_samples_say_which_lines(ask: Ask) -> None:
     assert sample == [{"file": file, "line": line, "value": "REG"} for line in (59, 60)]
 
 
-def test_report_by_the_command(loaded: pipeline.Store, tmp_path: Path) -> None:
+def test_report_by_the_command(loaded: Store, tmp_path: Path) -> None:
     result = run(loaded, "report", "--json", "--since", "2026-03-01", "--out", str(tmp_path / "out"))
     assert result.exit_code == 0, result.output
     facts = json.loads(result.stdout)
@@ -103,16 +104,14 @@ def test_report_by_the_command(loaded: pipeline.Store, tmp_path: Path) -> None:
     assert "https://" not in html
 
 
-def test_a_report_without_any_row(store: pipeline.Store) -> None:
+def test_a_report_without_any_row(store: Store) -> None:
     with store.session() as connection:
         made = report.build(connection)
     assert (made.facts["rows"], made.facts["verdict"]["level"]) == (0, "good")
     assert "No row in this span" in made.html
 
 
-def test_reports_are_kept_in_bounds(
-    loaded: pipeline.Store, ask: Ask, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reports_are_kept_in_bounds(loaded: Store, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "KEPT", 2)
     with loaded.session() as connection:
         made = report.build(connection)
@@ -125,7 +124,7 @@ def test_reports_are_kept_in_bounds(
     ]
 
 
-def test_status_shows_the_policy(loaded: pipeline.Store) -> None:
+def test_status_shows_the_policy(loaded: Store) -> None:
     severity = '{"enum.network_connection_state": "warning"}'
     result = run(loaded, "status", "--json", CONN_ETL_RULE_SEVERITY=severity, CONN_ETL_ERROR_BUDGET_ROWS="7")
     assert result.exit_code == 0, result.output
@@ -136,7 +135,7 @@ def test_status_shows_the_policy(loaded: pipeline.Store) -> None:
     assert "rule_severity" in shown
 
 
-def test_data_docs(loaded: pipeline.Store, tmp_path: Path) -> None:
+def test_data_docs(loaded: Store, tmp_path: Path) -> None:
     index = checking.data_docs(loaded, tmp_path / "docs")
     assert "Data Docs" in index.read_text()
     assert list((tmp_path / "docs" / "validations").rglob("*.html"))

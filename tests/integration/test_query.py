@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from etl import answers, maintenance, pipeline
+from etl.store import Store
 from tests.integration.conftest import Ask, Command
 from tests.logs import START, flow, flows, tsv, write
 
@@ -21,7 +22,7 @@ COUNT = 'SELECT count(*) AS n FROM zeek.conn WHERE "@timestamp" >= :since AND "@
 
 
 @pytest.fixture
-def loaded(store: pipeline.Store, tmp_path: Path) -> pipeline.Store:
+def loaded(store: Store, tmp_path: Path) -> Store:
     """Thirty rows on 2026-03-01, three on the day after."""
     late = [flow(n, ts=f"{START + 86_400 + n}.0") for n in range(100, 103)]
     pipeline.ingest(store, [str(write(tmp_path / "conn.log", tsv([*flows(30), *late])))])
@@ -100,7 +101,7 @@ def test_bounds_all_and_a_uid(command: Command) -> None:
 
 
 @pytest.mark.usefixtures("loaded")
-def test_rollup_questions_say_when_hours_are_due(command: Command, store: pipeline.Store) -> None:
+def test_rollup_questions_say_when_hours_are_due(command: Command, store: Store) -> None:
     asked = ("query", "state_mix", "--since", "2026-03-01", "--json")
     before = command(*asked)
     assert "2 hours of the rollup are not up to date" in before.stderr
@@ -169,7 +170,7 @@ def test_days_are_listed_made_sealed_and_dropped(command: Command) -> None:
     assert "is no day" in command("partitions", "seal", "yesterday").stderr
 
 
-def test_numbers_of_any_size_and_odd_values_reach_each_format(store: pipeline.Store) -> None:
+def test_numbers_of_any_size_and_odd_values_reach_each_format(store: Store) -> None:
     from etl import asking
 
     sql = """SELECT 170141183460469231731687303715884105727::numeric AS wild, 1.5::numeric AS part,

@@ -19,6 +19,7 @@ from etl.cli.app import app
 from etl.errors import Misuse
 from etl.replay import Choice
 from etl.resources import resource_dir
+from etl.store import Store
 from tests.integration.conftest import Ask
 from tests.logs import flow, flows, json_lines, tsv, write
 
@@ -63,9 +64,9 @@ def terms(ask: Ask) -> list[tuple[Any, ...]]:
     )
 
 
-def patched(store: pipeline.Store, **changes: Any) -> pipeline.Store:
+def patched(store: Store, **changes: Any) -> Store:
     settings = store.settings.model_copy(update=changes)
-    return pipeline.Store(url=store.url, engine=store.engine, settings=settings)
+    return Store(url=store.url, engine=store.engine, settings=settings)
 
 
 def mend(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,12 +76,12 @@ def mend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mapping, "_conversions", mapping._conversions.__wrapped__)
 
 
-def run(store: pipeline.Store, **choice: Any) -> replay.Replayed:
+def run(store: Store, **choice: Any) -> replay.Replayed:
     return replay.replay(store, Choice(**choice), actor="tester", why="the rule was mended")
 
 
 def test_ten_kinds_of_broken_rows_are_found_and_those_that_are_mended_published(
-    store: pipeline.Store, ask: Ask, faults: Faults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, ask: Ask, faults: Faults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log, lines = broken_log(3_000)
     assert len(lines) == 10
@@ -172,7 +173,7 @@ def _own_suites() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_own_suites")
 def test_every_kind_that_a_mending_covers_is_published_by_replay(
-    store: pipeline.Store, ask: Ask, faults: Faults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, ask: Ask, faults: Faults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log, lines = flows(4_400), dict[str, list[int]]()
     for i, at in enumerate(range(50, len(log), 100)):
@@ -218,7 +219,7 @@ def test_every_kind_that_a_mending_covers_is_published_by_replay(
 
 
 def test_a_replayed_row_is_the_row_that_a_whole_log_would_have_brought(
-    store: pipeline.Store, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = flow(7, local_orig="maybe", tunnel_parents=["C1"], service="ssl,http", uid="CX")
     for name, content in (
@@ -237,7 +238,7 @@ def test_a_replayed_row_is_the_row_that_a_whole_log_would_have_brought(
 
 
 def test_replay_knows_duplicates_and_conflicts(
-    store: pipeline.Store, ask: Ask, faults: Faults, tmp_path: Path
+    store: Store, ask: Ask, faults: Faults, tmp_path: Path
 ) -> None:
     same, other = flow(1, conn_state="REG"), flow(2, conn_state="REG")
     pipeline.ingest(store, [str(write(tmp_path / "a.log", tsv([*flows(5, 10), same, other])))])
@@ -256,7 +257,7 @@ def test_replay_knows_duplicates_and_conflicts(
 
 
 def test_lines_without_their_bytes_or_their_end_are_not_replayed(
-    store: pipeline.Store, ask: Ask, tmp_path: Path
+    store: Store, ask: Ask, tmp_path: Path
 ) -> None:
     whole = tsv([*flows(3), flow(3, conn_state="REG"), flow(4, conn_state="REG"), flow(5)])
     torn = whole[: whole.index(b"#close") - 1]
@@ -269,7 +270,7 @@ def test_lines_without_their_bytes_or_their_end_are_not_replayed(
 
 
 def test_lines_of_a_refused_file_wait_for_accept(
-    store: pipeline.Store, ask: Ask, faults: Faults, tmp_path: Path
+    store: Store, ask: Ask, faults: Faults, tmp_path: Path
 ) -> None:
     bad = write(tmp_path / "bad.log", tsv([flow(i, conn_state="REG" if i % 2 else "SF") for i in range(400)]))
     good = write(tmp_path / "good.log", tsv(flows(50, 1_000)))
@@ -289,7 +290,7 @@ def test_lines_of_a_refused_file_wait_for_accept(
 
 
 def test_discard_keeps_the_line_and_says_who_and_why(
-    store: pipeline.Store, ask: Ask, faults: Faults, tmp_path: Path
+    store: Store, ask: Ask, faults: Faults, tmp_path: Path
 ) -> None:
     pipeline.ingest(
         store, [str(write(tmp_path / "a.log", tsv([*flows(3), flow(3, conn_state="REG"), flow(4, ts="x")])))]
@@ -309,7 +310,7 @@ def test_discard_keeps_the_line_and_says_who_and_why(
         replay.discard(store, Choice(), actor="me", why=" ")
 
 
-def test_export_as_log_can_be_mended_and_ingested(store: pipeline.Store, ask: Ask, tmp_path: Path) -> None:
+def test_export_as_log_can_be_mended_and_ingested(store: Store, ask: Ask, tmp_path: Path) -> None:
     rows = [*flows(3), flow(3, conn_state="REG"), flow(4, conn_state="REG", service="caf\xe9")]
     pipeline.ingest(store, [str(write(tmp_path / "a.log", tsv(rows)))])
     out = tmp_path / "mend.log"
@@ -325,7 +326,7 @@ def test_export_as_log_can_be_mended_and_ingested(store: pipeline.Store, ask: As
     assert ask("SELECT count(*) FROM zeek.conn WHERE network_application = 'caf\xe9'") == [(1,)]
 
 
-def test_the_verbs_of_the_command(store: pipeline.Store, ask: Ask, tmp_path: Path) -> None:
+def test_the_verbs_of_the_command(store: Store, ask: Ask, tmp_path: Path) -> None:
     pipeline.ingest(
         store, [str(write(tmp_path / "a.log", tsv([*flows(3), flow(3, conn_state="REG"), flow(4, ts="x")])))]
     )
@@ -361,7 +362,7 @@ def _app() -> Any:
 
 
 def test_two_replays_at_once_publish_each_line_once(
-    store: pipeline.Store, ask: Ask, faults: Faults, tmp_path: Path
+    store: Store, ask: Ask, faults: Faults, tmp_path: Path
 ) -> None:
     rows = [flow(i, conn_state="REG" if i % 40 == 0 else "SF") for i in range(2_000)]
     pipeline.ingest(store, [str(write(tmp_path / "a.log", tsv(rows)))])

@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 from etl import pipeline, schema, verifying
 from etl.errors import ConnEtlError, EnvironmentProblem
 from etl.settings import Settings
+from etl.store import Store
 from tests.logs import flow, flows, tsv, write
 
 Login = Callable[..., str]
@@ -119,8 +120,8 @@ def login(database_url: str) -> Iterator[Login]:
         )
 
 
-def _store(url: str) -> pipeline.Store:
-    return pipeline.Store.open(url, Settings(attempts=1))
+def _store(url: str) -> Store:
+    return Store.open(url, Settings(attempts=1))
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from etl import maintenance, pipeline, verifying
 from etl.loading import rollups
 from etl.settings import Settings
+from etl.store import Store
 from tests.integration.conftest import Ask
 from tests.logs import START, flow, flows, tsv, write
 
@@ -34,7 +35,7 @@ def spread(count: int, first: int = 0) -> bytes:
 
 
 def test_a_publish_marks_the_hours_of_its_rows_and_a_refresh_counts_them(
-    store: pipeline.Store, ask: Ask, faults: Faults, tmp_path: Path
+    store: Store, ask: Ask, faults: Faults, tmp_path: Path
 ) -> None:
     pipeline.ingest(store, [str(write(tmp_path / "conn.log", spread(100)))])
     marked = [hour.hour for (hour,) in ask(MARKED)]
@@ -46,7 +47,7 @@ def test_a_publish_marks_the_hours_of_its_rows_and_a_refresh_counts_them(
 
 
 def test_every_other_way_to_change_rows_marks_too(
-    store: pipeline.Store, ask: Ask, faults: Faults, tmp_path: Path
+    store: Store, ask: Ask, faults: Faults, tmp_path: Path
 ) -> None:
     log = write(tmp_path / "conn.log", spread(100))
     pipeline.ingest(store, [str(log)])
@@ -70,7 +71,7 @@ def test_every_other_way_to_change_rows_marks_too(
 
 
 def test_a_mark_of_a_publish_that_has_not_committed_outlives_the_recompute(
-    store: pipeline.Store, ask: Ask, faults: Faults, tmp_path: Path
+    store: Store, ask: Ask, faults: Faults, tmp_path: Path
 ) -> None:
     pipeline.ingest(store, [str(write(tmp_path / "conn.log", tsv(flows(10))))])
     with store.engine.connect() as slow, slow.begin():
@@ -94,14 +95,14 @@ def test_a_mark_of_a_publish_that_has_not_committed_outlives_the_recompute(
 def test_two_publishes_at_once_beside_a_refresh_leave_no_difference(
     database_url: str, ask: Ask, faults: Faults, tmp_path: Path
 ) -> None:
-    stores = [pipeline.Store.open(database_url, Settings()) for _ in range(3)]
+    stores = [Store.open(database_url, Settings()) for _ in range(3)]
     logs = [
         [str(write(tmp_path / side / f"conn{n}.log", spread(30, 15 * (2 * n + place)))) for n in range(3)]
         for place, side in enumerate(("a", "b"))
     ]
     failures: list[BaseException] = []
 
-    def load(store: pipeline.Store, paths: list[str]) -> None:
+    def load(store: Store, paths: list[str]) -> None:
         try:
             for path in paths:
                 pipeline.ingest(store, [path])
@@ -123,7 +124,7 @@ def test_two_publishes_at_once_beside_a_refresh_leave_no_difference(
 
 
 def test_a_rollup_that_is_wrong_is_found_and_made_anew(
-    store: pipeline.Store, ask: Ask, faults: Faults, tmp_path: Path
+    store: Store, ask: Ask, faults: Faults, tmp_path: Path
 ) -> None:
     pipeline.ingest(store, [str(write(tmp_path / "conn.log", spread(100)))])
     maintenance.refresh(store)
@@ -140,7 +141,7 @@ def test_a_rollup_that_is_wrong_is_found_and_made_anew(
 
 
 def test_top_addresses_follow_rows_that_come_late(
-    store: pipeline.Store, ask: Ask, faults: Faults, tmp_path: Path
+    store: Store, ask: Ask, faults: Faults, tmp_path: Path
 ) -> None:
     top = "SELECT connections::int, rank_by_connections::int FROM zeek.top_address WHERE ip_addr = '10.9.9.9'"
     pipeline.ingest(store, [str(write(tmp_path / "conn.log", tsv(flows(100))))])
@@ -154,9 +155,7 @@ def test_top_addresses_follow_rows_that_come_late(
     assert faults() == []
 
 
-def test_unset_counters_stay_unset_and_wild_ones_add_up(
-    store: pipeline.Store, ask: Ask, tmp_path: Path
-) -> None:
+def test_unset_counters_stay_unset_and_wild_ones_add_up(store: Store, ask: Ask, tmp_path: Path) -> None:
     wild = 2**63 - 1
     rows = [
         flow(1, service="dns", orig_bytes=None, resp_bytes=wild),

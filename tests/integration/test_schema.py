@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from etl import fields, pipeline, schema
+from etl import fields, schema
+from etl.store import Store
 from tests.integration.conftest import Ask
 
 
@@ -39,7 +40,7 @@ def test_conn_has_no_default_partition_no_trigger_and_no_foreign_key(ask: Ask) -
     assert ask("SELECT count(*) FROM pg_constraint WHERE confrelid = 'zeek.conn'::regclass") == [(0,)]
 
 
-def test_migrating_again_changes_nothing(store: pipeline.Store, ask: Ask) -> None:
+def test_migrating_again_changes_nothing(store: Store, ask: Ask) -> None:
     before = ask(
         "SELECT oid, relname, relfilenode FROM pg_class WHERE relkind IN ('r', 'p', 'i', 'S') ORDER BY oid"
     )

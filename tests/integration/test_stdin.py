@@ -14,6 +14,7 @@ import pytest
 
 from etl import pipeline
 from etl.errors import Misuse
+from etl.store import Store
 from tests.integration.conftest import BINARY, Ask, Command
 from tests.logs import flow, flows, json_lines, tsv, write
 
@@ -132,7 +133,7 @@ def test_a_closed_stdin_is_misuse(database_url: str, tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_what_came_by_pipe_is_not_read_by_anybody_else(command: Command, store: pipeline.Store) -> None:
+def test_what_came_by_pipe_is_not_read_by_anybody_else(command: Command, store: Store) -> None:
     """A DAG's param may not make a worker read its own stdin, nor may a name from the ledger be a file."""
     path = as_object(command("ingest", "-", "--json", piped=tsv(flows(3))))["results"][0]["path"]
     result = command("ingest", path)

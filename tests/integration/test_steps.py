@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from etl import pipeline
+from etl.store import Store
 from tests.integration.conftest import Ask
 from tests.logs import flow, flows, json_lines, tsv, write
 
-STEPS: dict[str, Callable[[pipeline.Store, int], dict[str, object]]] = {
+STEPS: dict[str, Callable[[Store, int], dict[str, object]]] = {
     "stage": pipeline.stage,
     "validate": pipeline.validate,
     "publish": pipeline.publish,
@@ -27,7 +28,7 @@ DAMAGE = {
 
 
 @pytest.fixture
-def batch(store: pipeline.Store, tmp_path: Path) -> int:
+def batch(store: Store, tmp_path: Path) -> int:
     """A discovered batch of two files with one reject and one bad row."""
     write(tmp_path / "2026-03-01" / "conn.08:00:00-09:00:00.log", tsv([*flows(40), flow(40, orig_bytes="x")]))
     write(
@@ -42,7 +43,7 @@ def batch(store: pipeline.Store, tmp_path: Path) -> int:
 @pytest.mark.parametrize("damage", sorted(DAMAGE))
 @pytest.mark.parametrize("after", ["stage", "validate"])
 def test_damage_between_two_steps_costs_nothing(
-    store: pipeline.Store, ask: Ask, faults: Callable[[], list[object]], batch: int, after: str, damage: str
+    store: Store, ask: Ask, faults: Callable[[], list[object]], batch: int, after: str, damage: str
 ) -> None:
     for name, step in STEPS.items():
         step(store, batch)
@@ -60,9 +61,7 @@ def test_damage_between_two_steps_costs_nothing(
 @pytest.mark.parametrize(
     "steps", [["publish"], ["validate", "publish"], ["stage", "stage", "validate", "validate", "publish"]]
 )
-def test_steps_may_be_left_out_or_repeated(
-    store: pipeline.Store, ask: Ask, batch: int, steps: list[str]
-) -> None:
+def test_steps_may_be_left_out_or_repeated(store: Store, ask: Ask, batch: int, steps: list[str]) -> None:
     results = [STEPS[step](store, batch) for step in steps]
     assert results[-1]["rows_loaded"] == 80
     for step in STEPS.values():  # all final: nothing is done, the recorded counts come back
@@ -71,7 +70,7 @@ def test_steps_may_be_left_out_or_repeated(
 
 
 def test_a_batch_of_an_ended_run_is_an_orphan_and_the_next_run_sweeps_it(
-    store: pipeline.Store, ask: Ask, batch: int, tmp_path: Path
+    store: Store, ask: Ask, batch: int, tmp_path: Path
 ) -> None:
     pipeline.stage(store, batch)
     pipeline.begin(store, "run-2", "dag", {})
@@ -86,7 +85,7 @@ def test_a_batch_of_an_ended_run_is_an_orphan_and_the_next_run_sweeps_it(
 
 
 def test_the_command_takes_files_that_a_dag_run_left_between_two_steps(
-    store: pipeline.Store, ask: Ask, batch: int, tmp_path: Path
+    store: Store, ask: Ask, batch: int, tmp_path: Path
 ) -> None:
     pipeline.stage(store, batch)
     assert pipeline.ingest(store, [str(tmp_path)]).total("rows_loaded") == 80
@@ -95,9 +94,7 @@ def test_the_command_takes_files_that_a_dag_run_left_between_two_steps(
     assert ask("SELECT count(*) FROM zeek.conn") == [(80,)]
 
 
-def test_discover_takes_only_settled_files_within_the_window(
-    store: pipeline.Store, ask: Ask, tmp_path: Path
-) -> None:
+def test_discover_takes_only_settled_files_within_the_window(store: Store, ask: Ask, tmp_path: Path) -> None:
     from datetime import UTC, datetime
 
     for hour in range(3):

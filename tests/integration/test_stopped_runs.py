@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from etl import pipeline, summary
+from etl.store import Store
 from tests.logs import flows, tsv, write
 
 
@@ -20,13 +21,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(store: pipeline.Store, run_id: str, dag: str, folder: Path) -> list[int]:
+def start(store: Store, run_id: str, dag: str, folder: Path) -> list[int]:
     pipeline.begin(store, run_id, "dag", {"dag": dag})
     return pipeline.discover(store, run_id, [str(folder)])
 
 
 def test_the_next_run_of_a_dag_takes_what_a_stopped_one_had_and_another_dag_does_not(
-    store: pipeline.Store, folder: Path
+    store: Store, folder: Path
 ) -> None:
     assert len(start(store, "stopped", "conn_backfill", folder)) == 1
     assert start(store, "hourly", "conn_ingest", folder) == []
@@ -34,8 +35,8 @@ def test_the_next_run_of_a_dag_takes_what_a_stopped_one_had_and_another_dag_does
     assert pipeline.publish(store, batch)["rows_loaded"] == 40
 
 
-def test_progress_rate_and_time_left(store: pipeline.Store, folder: Path) -> None:
-    store = pipeline.Store(
+def test_progress_rate_and_time_left(store: Store, folder: Path) -> None:
+    store = Store(
         url=store.url, engine=store.engine, settings=store.settings.model_copy(update={"batch_files": 1})
     )
     first, second = start(store, "run", "conn_backfill", folder)

@@ -6,10 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from etl import checking, pipeline, summary
+from etl.store import Store
 from tests.logs import START, flow, tsv, write
 
 
-def test_the_days_of_a_run_are_those_that_got_a_row(store: pipeline.Store, tmp_path: Path) -> None:
+def test_the_days_of_a_run_are_those_that_got_a_row(store: Store, tmp_path: Path) -> None:
     def load(name: str, *days: int) -> str:
         rows = [flow(day, ts=f"{START + 86_400 * (day - 1)}.5", uid=f"C{name}{day}") for day in days]
         return pipeline.ingest(store, [str(write(tmp_path / f"{name}.log", tsv(rows)))]).run_id
@@ -25,7 +26,7 @@ def test_the_days_of_a_run_are_those_that_got_a_row(store: pipeline.Store, tmp_p
     assert checking.touched_days(store, datetime.now(UTC) - timedelta(hours=1)) == there
 
 
-def test_a_clock_gone_wrong_does_not_make_thousands_of_days(store: pipeline.Store, tmp_path: Path) -> None:
+def test_a_clock_gone_wrong_does_not_make_thousands_of_days(store: Store, tmp_path: Path) -> None:
     rows = [flow(1, ts="631152000.5"), flow(2)]  # 1990 and 2026
     run_id = pipeline.ingest(store, [str(write(tmp_path / "conn.log", tsv(rows)))]).run_id
     with store.session() as connection:

@@ -11,13 +11,14 @@ import pytest
 
 from etl import pipeline, verifying
 from etl.errors import Misuse
+from etl.store import Store
 from tests.logs import flow, flows, tsv, write
 
 Ask = Callable[..., list[tuple[Any, ...]]]
 Faults = Callable[[], list[verifying.Fault]]
 
 
-def _load(store: pipeline.Store, *paths: Path, **options: Any) -> pipeline.Summary:
+def _load(store: Store, *paths: Path, **options: Any) -> pipeline.Summary:
     return pipeline.ingest(store, [str(path) for path in paths], **options)
 
 
@@ -32,7 +33,7 @@ def _uids(ask: Ask) -> list[str]:
 
 
 def test_a_file_is_unloaded_with_its_quarantine(
-    store: pipeline.Store, ask: Ask, faults: Faults, tmp_path: Path
+    store: Store, ask: Ask, faults: Faults, tmp_path: Path
 ) -> None:
     log = write(tmp_path / "conn.log", tsv([*flows(20), flow(20, id_resp_h="8.8.8.999")]))
     other = write(tmp_path / "other.log", tsv(flows(5, 100)))
@@ -49,9 +50,7 @@ def test_a_file_is_unloaded_with_its_quarantine(
     assert faults() == []
 
 
-def test_a_run_is_unloaded_with_all_its_files(
-    store: pipeline.Store, ask: Ask, faults: Faults, tmp_path: Path
-) -> None:
+def test_a_run_is_unloaded_with_all_its_files(store: Store, ask: Ask, faults: Faults, tmp_path: Path) -> None:
     first = _load(store, write(tmp_path / "a.log", tsv(flows(5))))
     second = _load(
         store, write(tmp_path / "b.log", tsv(flows(5, 10))), write(tmp_path / "c.log", tsv(flows(5, 20)))
@@ -63,7 +62,7 @@ def test_a_run_is_unloaded_with_all_its_files(
 
 
 def test_rows_that_another_file_holds_come_back_from_there(
-    store: pipeline.Store, ask: Ask, faults: Faults, tmp_path: Path
+    store: Store, ask: Ask, faults: Faults, tmp_path: Path
 ) -> None:
     first = write(tmp_path / "first.log", tsv(flows(10)))
     second = write(tmp_path / "second.log", tsv(flows(10, 5)))
@@ -81,7 +80,7 @@ def test_rows_that_another_file_holds_come_back_from_there(
 
 
 def test_a_row_that_lost_to_a_conflict_comes_in_once_the_first_is_gone(
-    store: pipeline.Store, ask: Ask, faults: Faults, tmp_path: Path
+    store: Store, ask: Ask, faults: Faults, tmp_path: Path
 ) -> None:
     first = write(tmp_path / "first.log", tsv(flows(10)))
     second = write(tmp_path / "second.log", tsv([flow(3, orig_bytes=424242)]))
@@ -95,7 +94,7 @@ def test_a_row_that_lost_to_a_conflict_comes_in_once_the_first_is_gone(
 
 
 def test_unload_refuses_where_rows_would_be_lost_to_a_file_that_is_gone(
-    store: pipeline.Store, ask: Ask, faults: Faults, tmp_path: Path
+    store: Store, ask: Ask, faults: Faults, tmp_path: Path
 ) -> None:
     first = write(tmp_path / "first.log", tsv(flows(10)))
     second = write(tmp_path / "second.log", tsv(flows(10, 5)))
@@ -110,9 +109,7 @@ def test_unload_refuses_where_rows_would_be_lost_to_a_file_that_is_gone(
     assert faults() == []
 
 
-def test_copies_of_the_bytes_go_with_the_file(
-    store: pipeline.Store, ask: Ask, faults: Faults, tmp_path: Path
-) -> None:
+def test_copies_of_the_bytes_go_with_the_file(store: Store, ask: Ask, faults: Faults, tmp_path: Path) -> None:
     log = write(tmp_path / "conn.log", tsv(flows(5)))
     write(tmp_path / "conn.log.gz", tsv(flows(5)))
     _load(store, tmp_path)
@@ -123,9 +120,7 @@ def test_copies_of_the_bytes_go_with_the_file(
     assert faults() == []
 
 
-def test_all_versions_of_a_path_are_unloaded(
-    store: pipeline.Store, ask: Ask, faults: Faults, tmp_path: Path
-) -> None:
+def test_all_versions_of_a_path_are_unloaded(store: Store, ask: Ask, faults: Faults, tmp_path: Path) -> None:
     log = write(tmp_path / "conn.log", tsv(flows(5)))
     _load(store, log)
     write(log, tsv(flows(10)))
@@ -135,14 +130,12 @@ def test_all_versions_of_a_path_are_unloaded(
     assert faults() == []
 
 
-def test_unload_of_what_was_never_loaded_is_misuse(store: pipeline.Store, tmp_path: Path) -> None:
+def test_unload_of_what_was_never_loaded_is_misuse(store: Store, tmp_path: Path) -> None:
     with pytest.raises(Misuse, match="nothing is loaded from it"):
         pipeline.unload(store, [str(tmp_path / "nothing.log")])
 
 
-def test_replace_loads_the_same_rows_again(
-    store: pipeline.Store, ask: Ask, faults: Faults, tmp_path: Path
-) -> None:
+def test_replace_loads_the_same_rows_again(store: Store, ask: Ask, faults: Faults, tmp_path: Path) -> None:
     log = write(tmp_path / "conn.log", tsv([*flows(10), flow(10, id_resp_h="8.8.8.999")]))
     _load(store, log)
     rows = ask("SELECT * FROM zeek.conn ORDER BY 1, event_uid")
@@ -154,7 +147,7 @@ def test_replace_loads_the_same_rows_again(
 
 
 def test_replace_by_a_new_version_takes_the_old_rows_along(
-    store: pipeline.Store, ask: Ask, faults: Faults, tmp_path: Path
+    store: Store, ask: Ask, faults: Faults, tmp_path: Path
 ) -> None:
     log = write(tmp_path / "conn.log", tsv(flows(10)))
     leaning = write(tmp_path / "leaning.log", tsv(flows(3, 8)))
@@ -174,7 +167,7 @@ def test_replace_by_a_new_version_takes_the_old_rows_along(
 
 
 def test_a_failed_replacement_leaves_all_as_it_was(
-    store: pipeline.Store, ask: Ask, faults: Faults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, ask: Ask, faults: Faults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = write(tmp_path / "conn.log", tsv(flows(10)))
     _load(store, log)
@@ -197,7 +190,7 @@ def _gone(_: str) -> None:
     raise Unreadable("it cannot be opened: gone")
 
 
-def test_readers_never_see_a_replacement_half_done(store: pipeline.Store, ask: Ask, tmp_path: Path) -> None:
+def test_readers_never_see_a_replacement_half_done(store: Store, ask: Ask, tmp_path: Path) -> None:
     log = write(tmp_path / "conn.log", tsv(flows(3_000)))
     _load(store, log)
     seen: set[int] = set()

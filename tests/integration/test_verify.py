@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from etl import pipeline, verifying
+from etl.store import Store
 from tests.logs import flow, flows, tsv, write
 
 Ask = Callable[..., list[tuple[Any, ...]]]
@@ -80,7 +81,7 @@ PLANTED = {
 
 
 @pytest.fixture
-def loaded(store: pipeline.Store, ask: Ask, tmp_path: Path) -> None:
+def loaded(store: Store, ask: Ask, tmp_path: Path) -> None:
     """Ten rows and a quarantined line, rows in another file, an empty, a refused and a known one."""
     write(tmp_path / "conn.log", tsv([*flows(10), flow(10, id_resp_h="8.8.8.999"), flow(3)]))
     write(tmp_path / "empty.log", tsv([]))
@@ -94,7 +95,7 @@ def loaded(store: pipeline.Store, ask: Ask, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("loaded")
-def test_all_planted_faults_are_found(store: pipeline.Store, faults: Faults) -> None:
+def test_all_planted_faults_are_found(store: Store, faults: Faults) -> None:
     assert faults() == []
     for name, (statement, said) in PLANTED.items():
         with store.session() as connection:

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from etl import asking, fields, pipeline
+from etl.store import Store
 from tests.integration.conftest import Ask
 from tests.logs import flow, flows, json_lines, tsv, write
 
@@ -16,7 +17,7 @@ ALSO = ("etl_file_id", "etl_line", "extra")
 
 
 @pytest.fixture
-def rows(store: pipeline.Store, tmp_path: Path) -> list[str]:
+def rows(store: Store, tmp_path: Path) -> list[str]:
     """Five rows with oddities; their uids in order."""
     made = [
         flow(1, history="^hADd", service="ssl,http", tunnel_parents=["CA", "CB"]),
@@ -101,9 +102,7 @@ def test_services_are_one_row_each(ask: Ask, rows: list[str]) -> None:
         ("conn_service", '"@timestamp"'),
     ],
 )
-def test_a_view_opens_only_the_days_asked_for(
-    store: pipeline.Store, tmp_path: Path, view: str, time: str
-) -> None:
+def test_a_view_opens_only_the_days_asked_for(store: Store, tmp_path: Path, view: str, time: str) -> None:
     spread = [flow(n, ts=f"{1_772_352_000 + 86_400 * n}.0") for n in range(6)]
     pipeline.ingest(store, [str(write(tmp_path / "days.log", tsv([*spread, *flows(3, 10)])))])
     bounds = f"{time} >= '2026-03-03 00:00+00' AND {time} < '2026-03-04 00:00+00'"

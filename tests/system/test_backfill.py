@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from etl import pipeline, summary
+from etl import summary
 from etl.settings import Settings
+from etl.store import Store
 from tests.chaos.crowd import ROWS, tree
 from tests.chaos.oracle import difference
 from tests.dags.conftest import ask
@@ -89,5 +90,5 @@ def running(stack: Stack, dag_id: str) -> int:
 
 
 def progress(stack: Stack, run_id: str) -> str:
-    with pipeline.Store.open(stack.url, Settings()).session() as connection:
+    with Store.open(stack.url, Settings()).session() as connection:
         return summary.progress(connection, run_id)

@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 
 from etl import db, doctoring, embedded, pipeline, schema, surroundings
 from etl.settings import Settings
+from etl.store import Store
 from tests.dags.conftest import ask
 from tests.logs import START, flow, tsv, write
 
@@ -70,7 +71,7 @@ def wrong_zone(ground: Ground) -> Planted:
             flow(i, ts=f"{first + i * 35}.000000", uid=f"C{hour}x{i}", duration="1.0") for i in range(103)
         ]
         write(ground.folder / "2026-03-01" / f"conn.{hour:02}:00:00-{hour + 1:02}:00:00.log", tsv(rows))
-    pipeline.ingest(pipeline.Store.open(ground.url, Settings()), [str(ground.folder)])
+    pipeline.ingest(Store.open(ground.url, Settings()), [str(ground.folder)])
     return ground.url, Settings()
 
 
@@ -121,7 +122,7 @@ def test_a_planted_fault_is_found(plant: Plant, ground: Ground, monkeypatch: pyt
 
 
 def examine(url: str, settings: Settings) -> list[surroundings.Finding]:
-    return doctoring.examine(pipeline.Store.open(url, settings))
+    return doctoring.examine(Store.open(url, settings))
 
 
 @pytest.fixture
@@ -141,9 +142,7 @@ def test_too_few_locks_for_the_days_there_are(small_server: str) -> None:
     schema.migrate(db.connect_engine(db.parse_url(small_server), Settings()))
     for day in range(1, 29):
         ask(small_server, f"SELECT etl.ensure_partition('2026-02-{day:02}')")
-    found = [
-        f for f in doctoring.examine(pipeline.Store.open(small_server, Settings())) if f.level == "warning"
-    ]
+    found = [f for f in doctoring.examine(Store.open(small_server, Settings())) if f.level == "warning"]
     assert [f for f in found if "max_locks_per_transaction = 10" in f.what and "or more" in f.cure], found
 
 

@@ -20,6 +20,7 @@ from moto.server import ThreadedMotoServer
 from etl import pipeline, source
 from etl.errors import EnvironmentProblem, Misuse, StorageAway, Unreadable
 from etl.settings import Settings
+from etl.store import Store
 from tests.dags.conftest import Airflow
 from tests.dags.conftest import airflow as airflow  # noqa: PLC0414  a fixture of another folder
 from tests.logs import flows, json_lines, tsv
@@ -69,20 +70,20 @@ def put(endpoint: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureR
 
 
 @pytest.fixture
-def store(database_url: str) -> pipeline.Store:
-    return pipeline.Store.open(database_url, Settings(attempts=1, path_patterns=("{sensor}/{date}",)))
+def store(database_url: str) -> Store:
+    return Store.open(database_url, Settings(attempts=1, path_patterns=("{sensor}/{date}",)))
 
 
 def root(url: str) -> str:
     return f"s3://{urlparse(url).netloc}"
 
 
-def count(store: pipeline.Store) -> int:
+def count(store: Store) -> int:
     with store.engine.connect() as connection:
         return int(connection.scalar(sa.text("SELECT count(*) FROM zeek.conn")) or 0)
 
 
-def ledger(store: pipeline.Store) -> list[tuple[Any, ...]]:
+def ledger(store: Store) -> list[tuple[Any, ...]]:
     with store.engine.connect() as connection:
         query = (
             "SELECT split_part(path, '/', 6), sensor, state, kind, rows_loaded FROM etl.file ORDER BY path"
@@ -91,7 +92,7 @@ def ledger(store: pipeline.Store) -> list[tuple[Any, ...]]:
 
 
 def test_a_prefix_is_loaded_once_with_sensor_window_size_and_time_from_the_listing(
-    put: Put, store: pipeline.Store
+    put: Put, store: Store
 ) -> None:
     for hour in (8, 9):
         content = gzip.compress(tsv(flows(50, hour * 100)))
@@ -111,7 +112,7 @@ def test_a_prefix_is_loaded_once_with_sensor_window_size_and_time_from_the_listi
 
 
 def test_the_scheduled_scan_takes_windows_that_have_ended_and_logs_with_their_end(
-    put: Put, store: pipeline.Store
+    put: Put, store: Store
 ) -> None:
     url = put(f"{DAY}/conn.08:00:00-09:00:00.log.gz", gzip.compress(json_lines(flows(5))))
     put("north/conn.log", tsv(flows(5, 10)))
@@ -124,7 +125,7 @@ def test_the_scheduled_scan_takes_windows_that_have_ended_and_logs_with_their_en
 
 
 def test_a_large_object_is_streamed_and_a_bad_line_is_read_again(
-    put: Put, store: pipeline.Store, monkeypatch: pytest.MonkeyPatch
+    put: Put, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("etl.source.remote.READ_AHEAD", 1 << 16)
     content = tsv(flows(20_000)).replace(b"\tSF\t", b"\tREG\t", 1)
@@ -136,7 +137,7 @@ def test_a_large_object_is_streamed_and_a_bad_line_is_read_again(
     assert bytes(raw) == content.split(b"\n")[8]
 
 
-def test_a_cut_object_is_incomplete_and_one_that_vanished_failed(put: Put, store: pipeline.Store) -> None:
+def test_a_cut_object_is_incomplete_and_one_that_vanished_failed(put: Put, store: Store) -> None:
     url = put("cut.log.gz", gzip.compress(tsv(flows(5_000)))[:-500])
     (result,) = pipeline.ingest(store, [url]).results
     assert result.state == "incomplete"
@@ -162,7 +163,7 @@ ODD_KEYS: dict[str, str | None] = {
 }
 
 
-def test_an_odd_key_is_loaded_or_has_its_reason_and_stops_nothing(put: Put, store: pipeline.Store) -> None:
+def test_an_odd_key_is_loaded_or_has_its_reason_and_stops_nothing(put: Put, store: Store) -> None:
     keys = {key: put(key, tsv(flows(2, number * 10))) for number, key in enumerate(ODD_KEYS)}
     put("p/", b"")
     put("p//", b"")
@@ -280,7 +281,7 @@ def test_a_connection_of_airflow_stands_for_the_drivers_options(
 
 
 def test_the_dag_reads_a_bucket_with_the_connection_conn_logs(
-    endpoint: str, put: Put, database_url: str, airflow: Airflow, store: pipeline.Store
+    endpoint: str, put: Put, database_url: str, airflow: Airflow, store: Store
 ) -> None:
     url = put(f"{DAY}/conn.08:00:00-09:00:00.log.gz", gzip.compress(json_lines(flows(25))))
     extra = {"endpoint_url": endpoint, "region_name": "us-east-1"}

@@ -14,8 +14,9 @@ from benchmarks.copying import clean_rows, plain_copy
 from benchmarks.gate import judged, staged
 from benchmarks.load import Contender, load_here
 from benchmarks.server import database, server
-from etl import gx, pipeline
+from etl import gx
 from etl.settings import Settings
+from etl.store import Store
 from samples.generate import write_conn_log
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
@@ -56,7 +57,7 @@ def test_the_whole_path_keeps_up_with_copy(place: Place) -> None:
 
 
 def test_the_gate_costs_less_than_copy(place: Place) -> None:
-    store = pipeline.Store.open(database(place.home, "gate"), Settings(settle_after=timedelta(0)))
+    store = Store.open(database(place.home, "gate"), Settings(settle_after=timedelta(0)))
     batch_id = staged(store, place.log)
     gx.load()
     judged(store, batch_id)  # the first brings late imports

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from etl.models import Block, ReadOptions, Scan
-from etl.reader import ConnReader
+from etl.reader.files import ConnReader
 
 Row = dict[str, Any]
 """Zeek name → ``ts`` in whole microseconds, a list for ``tunnel_parents``, and so on; None is unset."""

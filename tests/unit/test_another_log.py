@@ -9,7 +9,7 @@ import pytest
 from etl.errors import MissingColumn, OtherLog
 from etl.fields import CONN, Field, Log
 from etl.models import ReadOptions
-from etl.reader import ConnReader
+from etl.reader.files import ConnReader
 from etl.source.names import is_other
 from etl.statements import statement
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl.blocks import cut
 from etl.errors import TooLarge
 from etl.models import ReadOptions
+from etl.reader.blocks import cut
 
 BYTES = st.lists(st.sampled_from(b"ab\n"), max_size=60).map(bytes)
 

@@ -12,8 +12,8 @@ from typing import BinaryIO, cast
 import pytest
 from backports import zstd
 
-from etl.compression import Decompressed, kind_of
 from etl.errors import TooLarge, Unreadable
+from etl.reader.compression import Decompressed, kind_of
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "gz": gzip.compress,

@@ -16,7 +16,7 @@ import pytest
 
 from etl.errors import FileError
 from etl.models import Block, ReadOptions, Scan
-from etl.reader import ConnReader
+from etl.reader.files import ConnReader
 
 CASES = Path(__file__).parents[1] / "data" / "conn"
 

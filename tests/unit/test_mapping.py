@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from etl import times
 from etl.fields import CONN, FIELDS
-from etl.mapping import empty, frame_schema, standard, to_csv
+from etl.loading.encoding import to_csv
+from etl.mapping import empty, frame_schema, standard
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.errors import FileError
-from etl.mapping import frame_schema, to_csv
+from etl.loading.encoding import to_csv
+from etl.mapping import frame_schema
 from etl.models import ReadOptions
-from etl.reader import ConnReader, raw_lines
+from etl.reader.files import ConnReader, raw_lines
 from tests.unit.flows import ROWS, json_line, tsv
 
 SPLICES = [

@@ -10,7 +10,7 @@ import pytest
 from backports import zstd
 
 from etl.models import ReadOptions
-from etl.reader import ConnReader
+from etl.reader.files import ConnReader
 from tests.logs import flow, flows, json_lines, tsv
 
 BEGINNINGS = [b"x\x01", b"x\xda\x80", b"x\x9c", b"\x1f\x8b", b"(\xb5/\xfd"]

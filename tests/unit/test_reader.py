@@ -16,7 +16,7 @@ import pytest
 from etl.errors import FileError, Misuse
 from etl.fields import FIELDS
 from etl.models import ReadOptions
-from etl.reader import ConnReader, raw_lines
+from etl.reader.files import ConnReader, raw_lines
 from tests.unit.flows import NAMES, header, json_line, read, tsv, values
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "real-hourly"

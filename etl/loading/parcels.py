@@ -1,4 +1,4 @@
-"""What a batch's files bring, piece by piece, ready for COPY; read, cast and encoded in a thread of its own."""
+"""What a batch's files bring, parcel by parcel, ready for COPY; read, cast and encoded in a thread of its own."""
 
 from __future__ import annotations
 
@@ -11,26 +11,21 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from etl.errors import FileError
 from etl.loading.ledger import BatchFile
 from etl.models import Reader, Reject, Scan
 
-if TYPE_CHECKING:
-    import polars as pl
-
 Item = TypeVar("Item")
 Opener = Callable[[str], AbstractContextManager[Reader]]
 """Opens a path of the ledger; raises FileError."""
-Encoder = Callable[["pl.DataFrame", int], bytes]
-"""Frame and file id → CSV in the order of the table's columns."""
 
 _BLOCKS_AHEAD = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Piece:
+class Parcel:
     """Something to send: a block's rows and rejects as CSV, or a file's end and what came of it."""
 
     file: BatchFile
@@ -43,9 +38,9 @@ class Piece:
     outcome: Scan | FileError | None = None
 
 
-def pieces(files: Sequence[BatchFile], opener: Opener, encode: Encoder) -> Generator[Piece, None, None]:
-    """All pieces of these files, in order, two blocks ahead of the caller."""
-    with closing(_pieces(files, opener, encode)) as found:
+def parcels(files: Sequence[BatchFile], opener: Opener) -> Generator[Parcel, None, None]:
+    """All parcels of these files, in order, two blocks ahead of the caller."""
+    with closing(_parcels(files, opener)) as found:
         yield from _ahead(found)
 
 
@@ -59,14 +54,16 @@ def _ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
             yield item  # type: ignore[misc]
 
 
-def _pieces(files: Sequence[BatchFile], opener: Opener, encode: Encoder) -> Generator[Piece, None, None]:
+def _parcels(files: Sequence[BatchFile], opener: Opener) -> Generator[Parcel, None, None]:
+    from etl.loading.encoding import to_csv
+
     for file in files:
         try:
             with opener(file.path) as reader:
                 for block in reader:
-                    rows = encode(block.frame, file.etl_file_id) if block.frame.height else b""
+                    rows = to_csv(block.frame, file.etl_file_id) if block.frame.height else b""
                     rejects = _reject_csv(file.etl_file_id, block.rejects)
-                    yield Piece(
+                    yield Parcel(
                         file=file,
                         rows=rows,
                         row_count=block.frame.height,
@@ -74,9 +71,9 @@ def _pieces(files: Sequence[BatchFile], opener: Opener, encode: Encoder) -> Gene
                         rejects=rejects,
                         reject_count=len(block.rejects),
                     )
-                yield Piece(file=file, outcome=reader.scan())
+                yield Parcel(file=file, outcome=reader.scan())
         except FileError as error:
-            yield Piece(file=file, outcome=error)
+            yield Parcel(file=file, outcome=error)
 
 
 def _reject_csv(etl_file_id: int, rejects: Sequence[Reject]) -> bytes:

@@ -15,14 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from etl import careful
-from etl.blocks import Piece
 from etl.errors import MissingColumn, NotAConnLog, OtherLog
-from etl.lines import Lines, without
-from etl.mapping import Fault, Part, text_frame
+from etl.mapping import Fault, text_frame
 from etl.models import Format
-from etl.naming import LOG_COLUMN, Names, is_other_log
-from etl.plan import Plan, learnt, objects
+from etl.reader import careful
+from etl.reader.blocks import Piece
+from etl.reader.lines import Lines, without
+from etl.reader.naming import LOG_COLUMN, Names, is_other_log
+from etl.reader.parts import Part
+from etl.reader.plan import Plan, learnt, objects
 
 FORMAT = Format(kind="json")
 _SAMPLE = 1_000

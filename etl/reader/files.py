@@ -14,17 +14,18 @@ from typing import BinaryIO
 
 import polars as pl
 
-from etl import header
-from etl.blocks import Piece, cut
-from etl.compression import Decompressed
 from etl.errors import NotAConnLog
 from etl.fields import Log
-from etl.jsonl import FORMAT as JSON
-from etl.jsonl import JsonSource
-from etl.mapping import Fault, Part, empty, standard
+from etl.mapping import Fault, empty, standard
 from etl.models import Block, Format, RawLine, ReadOptions, Reject, Scan
-from etl.naming import Names
-from etl.tsv import TsvSource
+from etl.reader import header
+from etl.reader.blocks import Piece, cut
+from etl.reader.compression import Decompressed
+from etl.reader.jsonl import FORMAT as JSON
+from etl.reader.jsonl import JsonSource
+from etl.reader.naming import Names
+from etl.reader.parts import Part
+from etl.reader.tsv import TsvSource
 
 _BOM = b"\xef\xbb\xbf"
 _LOOKED_AT = 200

@@ -11,14 +11,14 @@ from typing import Any
 
 import polars as pl
 
-from etl import careful
-from etl.blocks import Piece
 from etl.errors import FileError
 from etl.fields import Log
 from etl.mapping import Fault, empty, standard, text_frame
 from etl.models import Format
-from etl.naming import Names
-from etl.tsv import TsvSource
+from etl.reader import careful
+from etl.reader.blocks import Piece
+from etl.reader.naming import Names
+from etl.reader.tsv import TsvSource
 
 
 def stored_format(value: Mapping[str, Any]) -> Format:

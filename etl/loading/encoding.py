@@ -1,0 +1,22 @@
+"""Standard frames as the text that COPY takes."""
+
+from __future__ import annotations
+
+import io
+
+import polars as pl
+
+
+def to_csv(frame: pl.DataFrame, file_id: int) -> bytes:
+    """Encode a standard frame (``mapping.frame_schema``) for ``COPY … (FORMAT csv)``, columns as ``Log.copy_columns``.
+
+    NULL is an empty field, an empty string is quoted; times are UTC with microseconds; doubles are the shortest text
+    that reads back to the same double.
+    """
+    # write_csv's own datetime_format takes four times as long as writing text
+    ready = frame.with_columns(
+        pl.col("@timestamp").dt.to_string("%Y-%m-%d %H:%M:%S%.6f+00"), pl.lit(file_id).alias("etl_file_id")
+    )
+    buffer = io.BytesIO()
+    ready.select(pl.exclude("etl_line", "extra"), "etl_line", "extra").write_csv(buffer, include_header=False)
+    return buffer.getvalue()
