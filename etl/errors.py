@@ -65,7 +65,7 @@ class MissingColumn(FileError):
 
 
 class TooLarge(FileError):
-    """Decompressed bytes, a line or the number of days pass the bound in the settings."""
+    """Decompressed bytes or a line pass the bound in the settings."""
 
     kind = "too_large"
 

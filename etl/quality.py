@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL, Connection
 
 from etl import gx
 from etl.db import execute, log_of
-from etl.rules import EXPIRED, LEDGER_SUITE, TIME_OUT_OF_RANGE, rules, under_policy
+from etl.rules import LEDGER_RULES, rules, under_policy
 
 EXAMPLES = 5
 """Examples that a rule keeps of each file, and of the batch."""
@@ -45,7 +45,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Bounds:
+class Policy:
     """The settings' part in the rules: when a row may have begun, and severities other than the suites' own."""
 
     earliest: datetime
@@ -54,7 +54,7 @@ class Bounds:
 
 
 def gate(
-    connection: Connection, url: URL, table: str, rows_read: dict[int, int], bounds: Bounds
+    connection: Connection, url: URL, table: str, rows_read: dict[int, int], policy: Policy
 ) -> list[Outcome]:
     """Run the gate over a staged batch and fill its table of bad rows with what breaks a critical rule.
 
@@ -63,18 +63,16 @@ def gate(
         url: the same database, for Great Expectations' own session; ``table`` must be committed there.
         table: the staging table, ``etl.stage_<batch>``.
         rows_read: the batch's files and the rows read from each.
-        bounds: for the rule ``time_out_of_range``, and what the settings say about severities.
+        policy: for the rule ``time_out_of_range``, and what the settings say about severities.
 
     Raises:
         PermanentError: a rule cannot be evaluated at all; nothing passes a gate that does not work.
     """
-    wanted = under_policy(rules("gate", log_of(connection).name), bounds.severities)
+    wanted = under_policy(rules("gate", log_of(connection).name), policy.severities)
     outcomes = {
         rule.name: Outcome(suite=rule.suite, rule=rule.name, severity=rule.severity, column=rule.column)
-        for rule in wanted
+        for rule in (*wanted, *LEDGER_RULES)
     }
-    for name in (TIME_OUT_OF_RANGE, EXPIRED):
-        outcomes[name] = Outcome(suite=LEDGER_SUITE, rule=name, severity="critical", column="@timestamp")
     execute(connection, "quality.clear_bad")
     failing = gx.find(url, wanted, table=table) if any(rows_read.values()) else []
     lines: list[tuple[str, int, int]] = []
@@ -92,7 +90,7 @@ def gate(
             )
         else:
             lines += _warned(connection, outcomes[rule.name], selected)
-    execute(connection, "quality.out_of_range", earliest=bounds.earliest, margin=bounds.after_first_seen)
+    execute(connection, "quality.out_of_range", earliest=policy.earliest, margin=policy.after_first_seen)
     execute(connection, "quality.expired")
     for name in ("quality.bad_by_rule", "quality.rejects_by_rule"):
         for row in execute(connection, name):

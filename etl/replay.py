@@ -8,11 +8,10 @@ the reason that it fails for now. Each line of each replay and discard is noted 
 from __future__ import annotations
 
 import itertools
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TextIO
 
 import sqlalchemy as sa
@@ -120,9 +119,7 @@ def lines(connection: Connection, choice: Choice) -> Iterator[Mapping[Any, Any]]
 def _act(verb: str, actor: str, why: str) -> Act:
     if not why.strip():
         raise Misuse("say why, for those who ask later", hint='add --why "…"')
-    return Act(
-        actor=actor, why=why, run_id=f"{verb}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
-    )
+    return Act(actor=actor, why=why, run_id=pipeline.new_id(verb))
 
 
 def _chunks(ids: Sequence[int]) -> Iterator[list[int]]:
@@ -138,7 +135,7 @@ def _replay(store: Store, connection: Connection, ids: Sequence[int], act: Act) 
         with connection.begin():
             staging.bind(connection, batch_id)
             url = db.url_as(connection, store.url, store.settings, "conn-etl gate")
-            quality.gate(connection, url, staging.table(batch_id), counts, pipeline.bounds(store.settings))
+            quality.gate(connection, url, staging.table(batch_id), counts, pipeline.policy_of(store.settings))
         replaying.make_days_of(connection, batch_id, list(counts))
         return replaying.publish(connection, batch_id, ids, list(counts), act)
 

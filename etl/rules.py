@@ -19,11 +19,6 @@ from etl.resources import resource_dir
 STAGES = ("gate", "after")
 """``gate``: over staging, before publish. ``after``: over a day of the table."""
 
-LEDGER_SUITE = "ledger"
-TIME_OUT_OF_RANGE = "time_out_of_range"
-EXPIRED = "expired"
-"""Rows of a day that retention has dropped; they go to quarantine and spend nothing of the error budget."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
@@ -47,6 +42,41 @@ class Rule:
         """The column that it is about."""
         column = self.definition["kwargs"].get("column")
         return str(column) if column else None
+
+
+def _ledger_rule(name: str, *, why: str, source: str) -> Rule:
+    column = {"kwargs": {"column": "@timestamp"}}
+    return Rule(
+        suite="ledger",
+        stage="gate",
+        log="conn",
+        name=name,
+        severity="critical",
+        why=why,
+        source=source,
+        relation=None,
+        definition=column,
+    )
+
+
+LEDGER_RULES = (
+    _ledger_rule(
+        "time_out_of_range",
+        why="A time long past, or well after the file was first seen, is a clock gone wrong.",
+        source="settings earliest and latest_after_first_seen",
+    ),
+    _ledger_rule(
+        "expired",
+        why="The day of this row was dropped by retention: it is not brought back by an old log.",
+        source="etl.retired_day",
+    ),
+)
+"""Rules of the gate that no suite can hold, since they need the ledger: ``sql/statements/quality.sql`` judges them."""
+_CONFLICT = (
+    "The table has a row with this @timestamp and event_uid and other values; the first one stays.",
+    "the identity of a row: docs/guarantees",
+)
+"""Of ``identity_conflict``, which is decided in publish."""
 
 
 def rules(stage: str, log: str = "conn") -> tuple[Rule, ...]:
@@ -100,7 +130,7 @@ def under_policy(chosen: Iterable[Rule], severities: Mapping[str, str]) -> tuple
         EnvironmentProblem: a name that no rule of any suite has (a typing error must not leave a rule as it is), or
             one whose rows the table could not take.
     """
-    known = {rule.name for rule in all_rules()}
+    known = {rule.name for rule in (*all_rules(), *LEDGER_RULES)}
     if strangers := sorted(set(severities) - known):
         raise EnvironmentProblem(
             f"CONN_ETL_RULE_SEVERITY names no rule: {', '.join(strangers)}",
@@ -114,7 +144,7 @@ def under_policy(chosen: Iterable[Rule], severities: Mapping[str, str]) -> tuple
 
 
 def _is_fixed(name: str) -> bool:
-    return name.startswith(("row.", "type.", "required."))
+    return name.startswith(("row.", "type.", "required.")) or name in {rule.name for rule in LEDGER_RULES}
 
 
 def _with(rule: Rule, severity: str) -> Rule:
@@ -123,18 +153,5 @@ def _with(rule: Rule, severity: str) -> Rule:
 
 def reasons() -> dict[str, tuple[str, str]]:
     """Rule → (why, source), also of the rules that no suite can hold since they need the ledger."""
-    found = {rule.name: (rule.why, rule.source) for rule in all_rules()}
-    return found | {
-        TIME_OUT_OF_RANGE: (
-            "A time long past, or well after the file was first seen, is a clock gone wrong.",
-            "settings earliest and latest_after_first_seen",
-        ),
-        "expired": (
-            "The day of this row was dropped by retention: it is not brought back by an old log.",
-            "etl.retired_day",
-        ),
-        "identity_conflict": (
-            "The table has a row with this @timestamp and event_uid and other values; the first one stays.",
-            "the identity of a row: docs/guarantees",
-        ),
-    }
+    found = {rule.name: (rule.why, rule.source) for rule in (*all_rules(), *LEDGER_RULES)}
+    return {**found, "identity_conflict": _CONFLICT}

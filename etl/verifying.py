@@ -11,13 +11,11 @@ from sqlalchemy.engine import Connection
 
 from etl.db import execute
 from etl.loading import rollups
-
-COUNTED = ("published", "incomplete", "superseded")
-"""States whose files have rows and keep the equation."""
+from etl.loading.ledger import HAS_ROWS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Fault:
+class Disagreement:
     """One place where tables and ledger disagree; ``etl_file_id`` is 0 where no file is meant."""
 
     etl_file_id: int
@@ -25,7 +23,7 @@ class Fault:
     what: str
 
 
-def faults(connection: Connection) -> list[Fault]:
+def faults(connection: Connection) -> list[Disagreement]:
     """Every disagreement, none where all is well. Reads the whole of zeek.conn once, beside running loads."""
     with connection.begin():
         # READ ONLY is not to be had: the look for working processes takes locks, though of none that waits
@@ -33,16 +31,16 @@ def faults(connection: Connection) -> list[Fault]:
         return disagreements(connection)
 
 
-def disagreements(connection: Connection) -> list[Fault]:
+def disagreements(connection: Connection) -> list[Disagreement]:
     """The same, as the caller's transaction sees it."""
     found = {row.etl_file_id: row for row in execute(connection, "verify.by_file")}
     problems = [
-        Fault(etl_file_id=row.etl_file_id, path=row.path, what=what)
+        Disagreement(etl_file_id=row.etl_file_id, path=row.path, what=what)
         for row in execute(connection, "verify.ledger")
         for what in _compare(row, found.pop(row.etl_file_id, None))
     ]
     strangers = [
-        Fault(
+        Disagreement(
             etl_file_id=i,
             path="",
             what=f"{row.found:,} rows in zeek.conn of a file that the ledger does not know",
@@ -52,10 +50,10 @@ def disagreements(connection: Connection) -> list[Fault]:
     return problems + strangers + list(_leftovers(connection)) + list(_rollups(connection))
 
 
-def _rollups(connection: Connection) -> Iterator[Fault]:
+def _rollups(connection: Connection) -> Iterator[Disagreement]:
     """Rollups made again from the rows; hours that are due are none of a fault."""
     for difference in rollups.differences(connection):
-        yield Fault(
+        yield Disagreement(
             etl_file_id=0, path=f"{difference.when}", what=f"{difference.what}; run `conn-etl rollups --all`"
         )
 
@@ -63,7 +61,7 @@ def _rollups(connection: Connection) -> Iterator[Fault]:
 def _compare(ledger: sa.Row[Any], table: sa.Row[Any] | None) -> Iterator[str]:
     """What is wrong with one file; the ledger's terms are those that its rows in the tables date from."""
     found = table.found if table is not None else 0
-    counted = ledger.state in COUNTED
+    counted = ledger.state in HAS_ROWS
     expected = (ledger.rows_loaded or 0) - ledger.rows_retired if counted else 0
     if found != expected:
         retired = f" less {ledger.rows_retired:,} that retention dropped" if ledger.rows_retired else ""
@@ -90,10 +88,10 @@ def _compare(ledger: sa.Row[Any], table: sa.Row[Any] | None) -> Iterator[str]:
         )
 
 
-def _leftovers(connection: Connection) -> Iterator[Fault]:
+def _leftovers(connection: Connection) -> Iterator[Disagreement]:
     for row in execute(connection, "verify.lost_copies"):
         what = f"it is known by file {row.known_file_id}, which has no rows now; load it again with --replace"
-        yield Fault(etl_file_id=row.etl_file_id, path=row.path, what=what)
+        yield Disagreement(etl_file_id=row.etl_file_id, path=row.path, what=what)
     for row in execute(connection, "verify.staging"):
         what = f"staging of batch {row.batch} is left over; the next load drops it"
-        yield Fault(etl_file_id=0, path=f"etl.stage_{row.batch}", what=what)
+        yield Disagreement(etl_file_id=0, path=f"etl.stage_{row.batch}", what=what)

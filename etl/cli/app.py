@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
@@ -131,6 +131,11 @@ def moment(name: str, text: str | None) -> datetime | None:
         raise Misuse(
             f"--{name} {text} is no time", hint="write it as 2026-03-01 or 2026-03-01T12:00:00+00:00"
         ) from error
+
+
+def in_utc(moment: datetime | None) -> datetime | None:
+    """A time without a zone is UTC, as everywhere in this program."""
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 def ordered(since: datetime | None, until: datetime | None) -> tuple[datetime | None, datetime | None]:

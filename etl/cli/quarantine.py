@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from etl.cli.app import Json, actor, dump, out, store, table
+from etl.cli.app import Json, actor, dump, in_utc, out, store, table
 from etl.errors import Misuse
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def list_(  # noqa: PLR0913  a verb's options are its arguments
 
     chosen = {"path": file, "rule": rule, "reason": reason, "state": state, "most": most}
     with store().session() as connection:
-        rows = execute(connection, "quarantine.list", since=_utc(since), until=_utc(until), **chosen)
+        rows = execute(connection, "quarantine.list", since=in_utc(since), until=in_utc(until), **chosen)
         lines = [dict(row) for row in rows.mappings()]
     if as_json:
         dump({"lines": lines})
@@ -200,11 +200,6 @@ def _choice(
         path=file,
         rule=rule,
         reason=reason,
-        since=_utc(since),
-        until=_utc(until),
+        since=in_utc(since),
+        until=in_utc(until),
     )
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    """A time without zone is UTC, as everywhere in this program."""
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from etl.cli.app import Json, dump, err, out, store, table
+from etl.cli.app import Json, dump, err, moment, out, store, table
 from etl.errors import Misuse
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def query(  # noqa: PLR0913  options of a verb
         return
     question = questions.load(asked) if re.fullmatch(r"\w+", asked) else None
     given = dict(_pair(text) for text in param or ())
-    first, last = _moment("since", since), _moment("until", until)
+    first, last = moment("since", since), moment("until", until)
     target = store()
     limit = timedelta(seconds=timeout) if timeout else target.settings.query_timeout
     with target.session() as connection, asking.reading(connection, limit):
@@ -92,17 +92,6 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals:
         raise Misuse(f"--param {text}: no value", hint="write --param NAME=VALUE")
     return name, value
-
-
-def _moment(name: str, text: str | None) -> Any:
-    from etl.questions import moment
-
-    try:
-        return moment(text) if text is not None else None
-    except ValueError as error:
-        raise Misuse(
-            f"--{name} {text} is no time", hint="write it as 2026-03-01 or 2026-03-01T12:00:00+00:00"
-        ) from error
 
 
 def _own(sql: str, given: Mapping[str, str], chosen: Any, *, bounded: bool) -> tuple[str, dict[str, Any]]:

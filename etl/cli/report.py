@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import webbrowser
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from etl.cli.app import Json, err, ordered, out, store
+from etl.cli.app import Json, err, in_utc, ordered, out, store
 
 Since = Annotated[datetime | None, typer.Option(help="Rows at or after this @timestamp (UTC).")]
 Until = Annotated[datetime | None, typer.Option(help="Rows before this @timestamp (UTC).")]
@@ -42,7 +42,7 @@ def report(
     from etl import report as reports
     from etl import schema
 
-    first, last = ordered(_utc(since), _utc(until))
+    first, last = ordered(in_utc(since), in_utc(until))
     target = store()
     with target.session() as connection:
         schema.require_current(connection)
@@ -59,7 +59,3 @@ def report(
         (err if as_json else out).print(line, markup=False, soft_wrap=True)
     if open_it:
         webbrowser.open(page.resolve().as_uri())
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment

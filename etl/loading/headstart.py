@@ -24,7 +24,7 @@ from etl.db import execute, label, log_of, translated
 from etl.errors import ConnEtlError
 from etl.loading.filling import Part
 from etl.loading.ledger import BatchFile
-from etl.loading.locking import BUCKETS
+from etl.loading.locking import buckets_of
 
 log = logging.getLogger(__name__)
 
@@ -227,6 +227,5 @@ def lock_digests(connection: Connection, digests: Collection[bytes]) -> None:
     Raises:
         Lost: another session holds one.
     """
-    buckets = sorted({digest[0] % BUCKETS for digest in digests})
-    if not execute(connection, "headstart.lock_digests", buckets=buckets).scalar_one():
+    if not execute(connection, "headstart.lock_digests", buckets=buckets_of(digests)).scalar_one():
         raise Lost("another session publishes the same bytes, perhaps")

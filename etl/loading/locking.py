@@ -16,9 +16,14 @@ BUCKETS = 64
 """Digests share this many locks: a batch of thousands of files must not fill the server's lock table."""
 
 
+def buckets_of(digests: Iterable[bytes]) -> list[int]:
+    """The locks of these digests, in the order in which they are taken."""
+    return sorted({digest[0] % BUCKETS for digest in digests})
+
+
 def lock_digests(connection: Connection, digests: Iterable[bytes]) -> None:
     """Lock what decides which of several files with the same bytes is the first."""
-    for bucket in sorted({digest[0] % BUCKETS for digest in digests}):
+    for bucket in buckets_of(digests):
         execute(connection, "publish.lock_digests", buckets=[bucket])
 
 

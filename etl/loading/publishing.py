@@ -19,8 +19,9 @@ from etl.db import execute
 from etl.errors import DayRetired, FileError, OverBudget, TooManyDays
 from etl.loading import headstart, staging, undoing
 from etl.loading.budget import Budget
+from etl.loading.fates import Fate, fates
 from etl.loading.headstart import HeadStart, Inserted, Lost
-from etl.loading.ledger import BatchFile
+from etl.loading.ledger import BRINGS_ROWS, BatchFile
 from etl.loading.locking import lock_days, lock_digests
 from etl.models import RawLine
 
@@ -28,8 +29,6 @@ RawLines = Callable[[str, Collection[int]], Mapping[int, RawLine]]
 """Reads lines of a path again by number; empty where the file is gone."""
 
 UNIQUE_VIOLATION = "23505"
-LOADED = ("published", "incomplete")
-"""States with which a file's rows come in."""
 KEPT_OF_REFUSED = 1_000
 """Lines that a refused file leaves in quarantine at most."""
 
@@ -44,17 +43,6 @@ class Outlook:
     """By file id: days that its good rows fall on."""
     new_days: Sequence[date]
     """Those of them that have no partition yet, over all files."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
-    """What becomes of one file: ``state`` for the ledger, and why where it is not simply published."""
-
-    file: BatchFile
-    state: str
-    kind: str | None = None
-    reason: str | None = None
-    known_file_id: int | None = None
 
 
 @dataclass(kw_only=True, slots=True)
@@ -125,7 +113,7 @@ def publish(
     outlook: Outlook,
     raw_lines: RawLines,
     head: HeadStart | None = None,
-) -> list[Verdict]:
+) -> list[Fate]:
     """Settle the batch in one transaction, and drop its staging; the days' partitions are there.
 
     head: what it inserted already is in the transaction that the connection is in.
@@ -138,72 +126,45 @@ def publish(
         execute(connection, "publish.tune")
         staging.bind(connection, batch_id)
         redo = undoing.redo_of(connection, files)
-        digests = [f.digest for f in files if f.digest] + redo.digests
-        if head is None:
-            lock_digests(connection, digests)
-        elif redo.files:
-            raise Lost("it replaces rows")
-        else:
-            headstart.lock_digests(connection, digests)
-        verdicts = list(_judge(connection, files, outlook.refused))
-        chosen = [v.file.etl_file_id for v in verdicts if v.state in LOADED]
-        turned_down = [v.file.etl_file_id for v in verdicts if v.state == "refused" and not v.file.before]
-        execute(connection, "publish.forget_quarantine", ids=[*chosen, *turned_down])
-        execute(connection, "publish.select_files", ids=chosen)
-        execute(connection, "publish.good_rows")
-        execute(connection, "publish.bad_rows", most=KEPT_OF_REFUSED)
+        _lock_digests(connection, [f.digest for f in files if f.digest], redo, head)
+        settled = list(fates(connection, files, outlook.refused))
+        chosen = [fate.file.etl_file_id for fate in settled if fate.state in BRINGS_ROWS]
+        turned_down = [f.file.etl_file_id for f in settled if f.state == "refused" and not f.file.before]
+        _select(connection, chosen, turned_down)
         counts = Counts()
         days = sorted({day for i in chosen for day in outlook.days_of.get(i, ())})
         lock_days(connection, [*days, *redo.days])
         heed_retired(connection, days)
-        undoing.clear(connection, redo, {v.file.etl_file_id: v.state for v in verdicts})
+        undoing.clear(connection, redo, {fate.file.etl_file_id: fate.state for fate in settled})
         if head is None:
             insert_good(connection, days, counts)
         else:
             counts.loaded = head.finish(connection, files, chosen)
         _quarantine(connection, chosen, turned_down, {f.etl_file_id: f for f in files}, raw_lines, counts)
-        for verdict in verdicts:
-            if verdict.file.before and verdict.state not in (*LOADED, "known"):
-                undoing.restore(connection, verdict.file.etl_file_id, verdict.reason)
-            else:
-                _finish(connection, verdict, counts)
-        if chosen:
-            execute(connection, "ledger.supersede", ids=chosen)
-            execute(connection, "ledger.note_columns", ids=chosen)
-        settled = [*chosen, *turned_down]
-        execute(connection, "ledger.close_superseded", ids=settled)
-        execute(connection, "ledger.pass_over", ids=settled)
-        connection.exec_driver_sql("DROP VIEW IF EXISTS pg_temp.good, pg_temp.target")
+        _settle(connection, settled, counts)
+        _settle_older(connection, chosen, turned_down)
+        execute(connection, "publish.forget_views")
         staging.drop(connection, batch_id)
-    return verdicts
+    return settled
 
 
-def _judge(
-    connection: Connection, files: Sequence[BatchFile], refused: Mapping[int, FileError]
-) -> Iterable[Verdict]:
-    """One verdict a file, in order: the first of several with the same bytes is the one that brings them."""
-    digests = [f.digest for f in files if f.digest and f.rows_read]
-    ids = [f.etl_file_id for f in files]
-    same = execute(connection, "publish.same_bytes", digests=digests, batch=ids)
-    first = {bytes(r.digest): r.etl_file_id for r in same}
-    for file in files:
-        digest = file.digest if file.rows_read else None
-        error = refused.get(file.etl_file_id)
-        if file.kind is not None:
-            state = FileError.state_of(file.kind)
-            yield Verdict(file=file, state=state, kind=file.kind, reason=file.reason)
-        elif digest in first and digest is not None:
-            reason = f"the same bytes as file {first[digest]}"
-            yield Verdict(file=file, state="known", kind="known", reason=reason, known_file_id=first[digest])
-        elif error is not None:
-            yield Verdict(file=file, state="refused", kind=error.kind, reason=str(error))
-        else:
-            if digest is not None:
-                first[digest] = file.etl_file_id
-            if file.incomplete:
-                yield Verdict(file=file, state="incomplete", kind="incomplete", reason=file.incomplete)
-            else:
-                yield Verdict(file=file, state="published")
+def _lock_digests(
+    connection: Connection, digests: Sequence[bytes], redo: undoing.Redo, head: HeadStart | None
+) -> None:
+    if head is None:
+        lock_digests(connection, [*digests, *redo.digests])
+    elif redo.files:
+        raise Lost("it replaces rows")
+    else:
+        headstart.lock_digests(connection, digests)
+
+
+def _select(connection: Connection, chosen: Sequence[int], turned_down: Sequence[int]) -> None:
+    """Let the statements that follow see which rows are good and which are bad."""
+    execute(connection, "publish.forget_quarantine", ids=[*chosen, *turned_down])
+    execute(connection, "publish.select_files", ids=chosen)
+    execute(connection, "publish.good_rows")
+    execute(connection, "publish.bad_rows", most=KEPT_OF_REFUSED)
 
 
 def insert_good(connection: Connection, days: Sequence[date], counts: Counts) -> None:
@@ -214,9 +175,7 @@ def insert_good(connection: Connection, days: Sequence[date], counts: Counts) ->
     try:
         with connection.begin_nested():
             counts.loaded = {row.etl_file_id: row for row in execute(connection, "publish.insert_all")}
-        connection.exec_driver_sql(
-            "CREATE TEMPORARY TABLE leftover (etl_file_id bigint, etl_line bigint, same boolean) ON COMMIT DROP"
-        )
+        execute(connection, "publish.no_leftover")
         return
     except sa.exc.IntegrityError as error:
         if getattr(error.orig, "pgcode", None) != UNIQUE_VIOLATION:
@@ -267,17 +226,37 @@ def _quarantine(
     }
 
 
-def _finish(connection: Connection, verdict: Verdict, counts: Counts) -> None:
-    i = verdict.file.etl_file_id
+def _settle(connection: Connection, settled: Sequence[Fate], counts: Counts) -> None:
+    for fate in settled:
+        if fate.file.before and fate.state not in (*BRINGS_ROWS, "known"):
+            undoing.restore(connection, fate.file.etl_file_id, fate.reason)
+        else:
+            _finish(connection, fate, counts)
+
+
+def _settle_older(connection: Connection, chosen: Sequence[int], turned_down: Sequence[int]) -> None:
+    """What becomes of older states of the same paths, and of columns that nobody knew."""
+    settled = [*chosen, *turned_down]
+    for name, ids in (
+        ("ledger.supersede", chosen),
+        ("ledger.note_columns", chosen),
+        ("ledger.close_superseded", settled),
+        ("ledger.pass_over", settled),
+    ):
+        execute(connection, name, ids=ids)
+
+
+def _finish(connection: Connection, fate: Fate, counts: Counts) -> None:
+    i = fate.file.etl_file_id
     loaded = counts.loaded.get(i)
     execute(
         connection,
         "ledger.finish",
         id=i,
-        state=verdict.state,
-        kind=verdict.kind,
-        reason=verdict.reason,
-        known_file_id=verdict.known_file_id,
+        state=fate.state,
+        kind=fate.kind,
+        reason=fate.reason,
+        known_file_id=fate.known_file_id,
         rows_loaded=loaded.rows_loaded if loaded else 0,
         rows_duplicate=counts.duplicate.get(i, 0),
         rows_quarantined=counts.quarantined.get(i, 0),

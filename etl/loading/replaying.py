@@ -69,14 +69,12 @@ def publish(
         counts = Counts()
         insert_good(connection, days, counts)
         if not days:
-            connection.exec_driver_sql(
-                "CREATE TEMPORARY TABLE leftover (etl_file_id bigint, etl_line bigint, same boolean) ON COMMIT DROP"
-            )
+            execute(connection, "publish.no_leftover")
         execute(connection, "replay.still_bad")
         execute(connection, "replay.replayed", actor=act.actor, why=act.why)
         execute(connection, "replay.note", actor=act.actor, why=act.why, run=act.run_id)
         total = _move(connection, counts, act.run_id)
-        connection.exec_driver_sql("DROP VIEW IF EXISTS pg_temp.good, pg_temp.target")
+        execute(connection, "publish.forget_views")
         staging.drop(connection, batch_id)
     return total
 

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from etl.db import execute, idle
 from etl.errors import Busy, Misuse
-from etl.loading.ledger import OPEN, BatchFile
+from etl.loading.ledger import BRINGS_ROWS, OPEN, BatchFile
 from etl.loading.locking import lock_days, lock_digests
 
 Readable = Callable[[str, int, datetime], bool]
@@ -71,7 +71,7 @@ def unload(
         if _loaded(connection, ids) != files or not all(_at_rest(connection, f) for f in files):
             raise Busy("another session works on one of these files")
         deleted = delete_rows(connection, files)
-        retire(connection, ids, f"unloaded by run {run_id}; load it again with --replace")
+        mark_unloaded(connection, ids, f"unloaded by run {run_id}; load it again with --replace")
         copies = [row.etl_file_id for row in execute(connection, "undo.copies", ids=ids)]
         execute(
             connection,
@@ -150,7 +150,7 @@ def delete_rows(connection: Connection, files: Sequence[_Loaded]) -> dict[int, i
     return {row.etl_file_id: row.rows_deleted for row in deleted}
 
 
-def retire(connection: Connection, ids: Sequence[int], reason: str) -> None:
+def mark_unloaded(connection: Connection, ids: Sequence[int], reason: str) -> None:
     """Make files whose rows are gone ``unloaded``, and close their quarantine."""
     execute(connection, "undo.forget_duplicates", ids=list(ids))
     execute(connection, "undo.close_quarantine", ids=list(ids), resolution=reason)
@@ -170,11 +170,11 @@ def open_leaning(connection: Connection, ids: Sequence[int], readable: Readable)
                 f"{row.path} shares {row.leaning_rows:,} of these rows and cannot be read again as it was loaded",
                 hint="they would be lost to it: unload it too, or bring it back",
             )
-    reopen(connection, [row.etl_file_id for row in leaning])
+    reopen_loaded(connection, [row.etl_file_id for row in leaning])
     return [row.etl_file_id for row in leaning]
 
 
-def reopen(connection: Connection, ids: Sequence[int], *, replaces: bool = False) -> None:
+def reopen_loaded(connection: Connection, ids: Sequence[int], *, replaces: bool = False) -> None:
     """Open files for loading again; what they have in the tables stays until they are published anew.
 
     replaces: the rows of the path's other versions go with it.
@@ -226,10 +226,8 @@ def redo_of(connection: Connection, files: Sequence[BatchFile]) -> Redo:
 
 def clear(connection: Connection, redo: Redo, verdicts: Mapping[int, str]) -> None:
     """Delete the rows that the batch replaces, where the file that replaces them is good; their days are locked."""
-    good = [f for f in redo.own if verdicts[f.etl_file_id] in ("published", "incomplete", "known")]
-    gone = [
-        f for i, others in redo.others.items() if verdicts[i] in ("published", "incomplete") for f in others
-    ]
+    good = [f for f in redo.own if verdicts[f.etl_file_id] in (*BRINGS_ROWS, "known")]
+    gone = [f for i, others in redo.others.items() if verdicts[i] in BRINGS_ROWS for f in others]
     if not good and not gone:
         return
     delete_rows(connection, [*good, *gone])
@@ -237,14 +235,14 @@ def clear(connection: Connection, redo: Redo, verdicts: Mapping[int, str]) -> No
     execute(connection, "undo.forget_retired", ids=[f.etl_file_id for f in good])
     execute(connection, "publish.forget_quarantine", ids=[f.etl_file_id for f in good])
     if ids := [f.etl_file_id for f in gone]:
-        retire(connection, ids, "a newer version of this path replaced it")
+        mark_unloaded(connection, ids, "a newer version of this path replaced it")
     changed = [
         row.etl_file_id for row in execute(connection, "undo.changed", ids=[f.etl_file_id for f in good])
     ]
     changed += [f.etl_file_id for f in good if verdicts[f.etl_file_id] == "known"]
     copies = [row.etl_file_id for row in execute(connection, "undo.copies", ids=[*ids, *changed])]
     leaning = [row.etl_file_id for row in execute(connection, "undo.leaning", ids=[*ids, *changed])]
-    reopen(connection, [i for i in (*copies, *leaning) if i not in verdicts])
+    reopen_loaded(connection, [i for i in (*copies, *leaning) if i not in verdicts])
 
 
 def restore(connection: Connection, etl_file_id: int, reason: str | None) -> None:

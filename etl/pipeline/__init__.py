@@ -5,8 +5,8 @@
 """
 
 from etl.pipeline.command import TERMS, FileResult, Summary, Unloading, attempts, ingest, try_out, unload
-from etl.pipeline.runs import begin, discover, end
-from etl.pipeline.steps import bounds, publish, stage, validate
+from etl.pipeline.runs import begin, discover, end, new_id
+from etl.pipeline.steps import policy_of, publish, stage, validate
 
 __all__ = [
     "TERMS",
@@ -15,10 +15,11 @@ __all__ = [
     "Unloading",
     "attempts",
     "begin",
-    "bounds",
     "discover",
     "end",
     "ingest",
+    "new_id",
+    "policy_of",
     "publish",
     "stage",
     "try_out",

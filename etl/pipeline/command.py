@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,7 +24,7 @@ from etl import db, gx, source
 from etl.errors import FileError, TransientError
 from etl.loading import ledger, undoing
 from etl.pipeline.looking import Look, Request, Waiting, look, sensors_of
-from etl.pipeline.runs import begin, end, in_batches
+from etl.pipeline.runs import begin, end, in_batches, new_id
 from etl.pipeline.steps import publish_claimed, reader_of
 from etl.settings import Settings
 from etl.store import Store
@@ -109,7 +108,7 @@ def ingest(  # noqa: PLR0913  what the command can ask for
         Misuse, EnvironmentProblem: nothing was loaded.
         TransientError: it did not pass; run it again.
     """
-    run_id = f"command-{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+    run_id = new_id("command")
     for path in paths:
         next(
             source.listed([path]), None
@@ -150,7 +149,7 @@ def _look(store: Store, paths: Sequence[str], request: Request) -> Look:
 
 def _open_again(connection: Connection, ids: Sequence[int]) -> list[Waiting]:
     with connection.begin():
-        undoing.reopen(connection, ids, replaces=True)
+        undoing.reopen_loaded(connection, ids, replaces=True)
     return [Waiting(row.etl_file_id, row.size) for row in ledger.by_id(connection, ids)]
 
 
@@ -187,7 +186,7 @@ def unload(store: Store, targets: Sequence[str]) -> Unloading:
     Raises:
         Misuse: nothing is loaded from one of them, or rows that another file holds would be lost; nothing was done.
     """
-    run_id = f"command-{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+    run_id = new_id("command")
     names = {target: source.named(target) for target in targets}
     begin(store, run_id, "command", {"unload": list(targets)})
     for attempt in attempts(store.settings):

@@ -7,7 +7,7 @@ others no more is kept than it takes to put them in order.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -67,9 +67,6 @@ class Look:
     """The open ones: in the order of the given paths, then window, then path."""
     unsettled: int = 0
     """Files that somebody may still write to, left for the next run."""
-
-
-Choice = Callable[[FoundFile, Row | None], bool]
 
 
 def sensors_of(settings: Settings) -> source.Sensors:
@@ -195,7 +192,7 @@ def _opened_again(
         again |= {row.etl_file_id for row in changed}
         if loaded:
             with connection.begin():
-                undoing.reopen(connection, loaded)
+                undoing.reopen_loaded(connection, loaded)
             again -= set(loaded)
     else:
         loaded = []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -14,6 +15,11 @@ from etl.loading import ledger, staging
 from etl.pipeline.looking import Request, Waiting, look
 from etl.settings import Settings
 from etl.store import Store
+
+
+def new_id(verb: str) -> str:
+    """A name for a run that no DAG gives one: the verb, the moment, and what tells it from others of that second."""
+    return f"{verb}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
 
 
 def begin(store: Store, run_id: str, kind: str, arguments: Mapping[str, Any]) -> None:

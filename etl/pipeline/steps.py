@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 from sqlalchemy.engine import Connection
 
@@ -21,8 +20,17 @@ from etl.settings import Settings
 from etl.store import Store
 
 
-def stage(store: Store, batch_id: int) -> dict[str, Any]:
-    """Read the batch's open files into staging. Returns the batch's totals."""
+def stage(store: Store, batch_id: int) -> dict[str, int]:
+    """Read the batch's open files into staging; nothing where staging is whole.
+
+    Returns:
+        The batch and its totals in the ledger: ``batch``, ``files``, ``rows_read``, ``rows_loaded``,
+        ``rows_duplicate``, ``rows_quarantined``, ``refused`` (files refused or failed).
+
+    Raises:
+        TransientError: Busy (another process works on the batch), DiskFull, DatabaseAway, StorageAway.
+        EnvironmentProblem: missing rights or schema.
+    """
     with store.loading() as connection, db.batch_lock(connection, batch_id):
         files = _open_files(connection, batch_id)
         if files and not _intact(connection, batch_id, files):
@@ -30,15 +38,21 @@ def stage(store: Store, batch_id: int) -> dict[str, Any]:
         return _totals(connection, batch_id)
 
 
-def validate(store: Store, batch_id: int) -> dict[str, Any]:
-    """Run the gate over the batch, staging it again where staging is not what the ledger says."""
+def validate(store: Store, batch_id: int) -> dict[str, int]:
+    """Run the gate over the batch, staging it again where staging is not what the ledger says.
+
+    Returns and raises as ``stage``; PermanentError where a rule cannot be evaluated.
+    """
     with store.loading() as connection, db.batch_lock(connection, batch_id):
         _validated(store, connection, batch_id, None)
         return _totals(connection, batch_id)
 
 
-def publish(store: Store, batch_id: int) -> dict[str, Any]:
-    """Publish what is good of the batch and settle all its files."""
+def publish(store: Store, batch_id: int) -> dict[str, int]:
+    """Publish what is good of the batch and settle all its files; what earlier steps left undone is done first.
+
+    Returns and raises as ``validate``; DayRetired (transient) where retention took a day meanwhile.
+    """
     with store.loading() as connection, db.batch_lock(connection, batch_id):
         publish_claimed(store, connection, batch_id)
         return _totals(connection, batch_id)
@@ -49,7 +63,7 @@ def _open_files(connection: Connection, batch_id: int) -> list[ledger.BatchFile]
         return ledger.batch_files(connection, batch_id)
 
 
-def _totals(connection: Connection, batch_id: int) -> dict[str, Any]:
+def _totals(connection: Connection, batch_id: int) -> dict[str, int]:
     row = ledger.batch_totals(connection, batch_id)
     return {
         "batch": batch_id,
@@ -122,7 +136,9 @@ def _validated(
     with connection.begin():
         staging.bind(connection, batch_id)
         url = db.url_as(connection, store.url, store.settings, "conn-etl gate")
-        outcomes = quality.gate(connection, url, staging.table(batch_id), rows_read, bounds(store.settings))
+        outcomes = quality.gate(
+            connection, url, staging.table(batch_id), rows_read, policy_of(store.settings)
+        )
         quality.record(connection, files[0].run_id, batch_id, outcomes, rows_read)
         staging.note_bad(connection, files)
     return _open_files(connection, batch_id)
@@ -133,9 +149,9 @@ def budget_of(settings: Settings) -> Budget:
     return Budget(rows=settings.error_budget_rows, share=settings.error_budget_share)
 
 
-def bounds(settings: Settings) -> quality.Bounds:
+def policy_of(settings: Settings) -> quality.Policy:
     """The settings' part in the gate."""
-    return quality.Bounds(
+    return quality.Policy(
         earliest=settings.earliest,
         after_first_seen=settings.latest_after_first_seen,
         severities=settings.rule_severity,

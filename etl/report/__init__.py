@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.engine import Connection
 
 from etl.db import execute
-from etl.report.facts import LOADED, Facts, gather
+from etl.loading.ledger import HAS_ROWS
+from etl.report.facts import Facts, gather
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -62,7 +63,7 @@ def build(connection: Connection, since: datetime | None = None, until: datetime
 def render(facts: Facts) -> str:
     """The page of these facts."""
     totals = {
-        term: sum(row[term] for row in facts["files"] if row["state"] in LOADED)
+        term: sum(row[term] for row in facts["files"] if row["state"] in HAS_ROWS)
         for term in ("rows_read", "rows_loaded", "rows_duplicate", "rows_quarantined")
     }
     return _template("report.html.j2").render(

@@ -25,7 +25,6 @@ WINDOWS = 5_000
 DAYS_BY_HOUR = 92
 """Longer spans are drawn by day."""
 _EVER = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
-LOADED = ("published", "incomplete", "superseded")
 
 
 def gather(connection: Connection, since: datetime | None, until: datetime | None) -> Facts:

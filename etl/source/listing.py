@@ -20,7 +20,6 @@ from etl.source.names import NEVER, base, is_other
 from etl.source.paths import ledger_path, legible, local_path, mtime_of, other_form
 from etl.source.sensors import Sensors
 
-_NO_FILE = "it is no regular file (a pipe, a socket or a device)"
 _NEVER_CHANGED = datetime.fromtimestamp(0, UTC)
 
 

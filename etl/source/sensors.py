@@ -14,7 +14,6 @@ from datetime import timedelta, tzinfo
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
-from etl.models import FoundFile
 from etl.source.names import DATE, Window, window
 
 _PARTS = {
@@ -46,10 +45,6 @@ class Sensors:
         name = self._name(path)
         sensor = self.known.get(name, Sensor())
         return name, window(path, self._zones[sensor.zone or self.zone], sensor.interval)
-
-    def placed(self, file: FoundFile) -> tuple[str, Window]:
-        """The same for a file of the listing."""
-        return self.of(file.path)
 
     def _name(self, path: str) -> str:
         for name, pattern in self._own:

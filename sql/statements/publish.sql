@@ -149,6 +149,13 @@ WHERE
     there."@timestamp" >= CAST(:first AS timestamptz) AND there."@timestamp" < CAST(:last AS timestamptz)
     AND (good.etl_file_id, good.etl_line) <> (there.etl_file_id, there.etl_line);
 
+-- name: no_leftover
+-- Every row was new.
+CREATE TEMPORARY TABLE leftover (etl_file_id bigint, etl_line bigint, same boolean) ON COMMIT DROP;
+
+-- name: forget_views
+DROP VIEW IF EXISTS pg_temp.good, pg_temp.target;
+
 -- name: duplicates
 SELECT etl_file_id, count(*) AS rows_duplicate
 FROM pg_temp.leftover

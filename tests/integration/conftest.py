@@ -40,10 +40,10 @@ def ask(store: Store) -> Ask:
 
 
 @pytest.fixture
-def faults(store: Store) -> Callable[[], list[verifying.Fault]]:
+def faults(store: Store) -> Callable[[], list[verifying.Disagreement]]:
     """What ``conn-etl verify`` finds."""
 
-    def look() -> list[verifying.Fault]:
+    def look() -> list[verifying.Disagreement]:
         with store.session() as connection:
             return verifying.faults(connection)
 

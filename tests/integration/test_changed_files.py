@@ -47,7 +47,7 @@ def test_what_a_killed_run_did_not_read_before_it_changed_is_passed_over(
 
 
 def test_lines_of_other_logs_spend_no_budget(
-    store: Store, ask: Ask, faults: Callable[[], list[verifying.Fault]], tmp_path: Path
+    store: Store, ask: Ask, faults: Callable[[], list[verifying.Disagreement]], tmp_path: Path
 ) -> None:
     ours = json_lines(flows(300)).splitlines()
     theirs = [json.dumps({"_path": "dns", "ts": 1.5, "uid": f"D{n}"}).encode() for n in range(300)]

@@ -115,7 +115,7 @@ def gate(store: Store, rows: int) -> tuple[dict[str, quality.Outcome], dict[str,
     with store.loading() as connection, connection.begin():
         staging.bind(connection, 1)
         url = db.url_as(connection, store.url, store.settings, "test")
-        found = quality.gate(connection, url, "etl.stage_1", {1: rows}, pipeline.bounds(store.settings))
+        found = quality.gate(connection, url, "etl.stage_1", {1: rows}, pipeline.policy_of(store.settings))
         bad: dict[str, list[int]] = {}
         for rule, line in connection.exec_driver_sql(
             "SELECT rule, etl_line FROM etl.stage_1_bad ORDER BY 1, 2"

@@ -78,7 +78,7 @@ def _cell(value: Any) -> str:
 def test_every_value_arrives_as_it_was_sent(
     store: Store,
     ask: Ask,
-    faults: Callable[[], list[verifying.Fault]],
+    faults: Callable[[], list[verifying.Disagreement]],
     tmp_path: Path,
     written: Callable[[list[dict[str, Any]]], bytes],
 ) -> None:

@@ -28,7 +28,7 @@ def _name(folder: Path, number: int) -> Path:
 
 
 def test_a_day_that_comes_late_twice_cut_and_out_of_order(
-    store: Store, ask: Ask, faults: Callable[[], list[verifying.Fault]], tmp_path: Path
+    store: Store, ask: Ask, faults: Callable[[], list[verifying.Disagreement]], tmp_path: Path
 ) -> None:
     rng = random.Random(24)
     hours = list(range(HOURS))

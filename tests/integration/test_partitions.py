@@ -21,7 +21,7 @@ from etl.store import Store
 from tests.integration.conftest import Ask
 from tests.logs import START, flow, flows, json_lines, tsv, write
 
-Faults = Callable[[], list[verifying.Fault]]
+Faults = Callable[[], list[verifying.Disagreement]]
 DAY = date(2026, 3, 1)
 NEXT = date(2026, 3, 2)
 INDEXES = """

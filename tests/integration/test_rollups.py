@@ -16,7 +16,7 @@ from etl.store import Store
 from tests.integration.conftest import Ask
 from tests.logs import START, flow, flows, tsv, write
 
-Faults = Callable[[], list[verifying.Fault]]
+Faults = Callable[[], list[verifying.Disagreement]]
 
 HOURS = (
     "SELECT hour, sum(connections)::int, sum(src_bytes)::int FROM zeek.conn_hour GROUP BY hour ORDER BY hour"

@@ -15,7 +15,7 @@ from etl.store import Store
 from tests.logs import flow, flows, tsv, write
 
 Ask = Callable[..., list[tuple[Any, ...]]]
-Faults = Callable[[], list[verifying.Fault]]
+Faults = Callable[[], list[verifying.Disagreement]]
 
 
 def _load(store: Store, *paths: Path, **options: Any) -> pipeline.Summary:

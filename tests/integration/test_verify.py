@@ -13,7 +13,7 @@ from etl.store import Store
 from tests.logs import flow, flows, tsv, write
 
 Ask = Callable[..., list[tuple[Any, ...]]]
-Faults = Callable[[], list[verifying.Fault]]
+Faults = Callable[[], list[verifying.Disagreement]]
 
 ROW = "SELECT * FROM zeek.conn WHERE event_uid = 'C00000000000000003'"
 PLANTED = {
@@ -106,6 +106,6 @@ def test_all_planted_faults_are_found(store: Store, faults: Faults) -> None:
     assert faults() == []
 
 
-def _seen_by(connection: Any) -> list[verifying.Fault]:
+def _seen_by(connection: Any) -> list[verifying.Disagreement]:
     """What verify finds inside the transaction in which the fault was planted."""
     return verifying.disagreements(connection)
