@@ -95,7 +95,7 @@ def judged(store: Store, batch_id: int) -> tuple[float, int]:
         rows_read = {file.etl_file_id: file.rows_read or 0 for file in files}
         begin = time.monotonic()
         outcomes = quality.gate(
-            connection, url, staging.table(batch_id), rows_read, pipeline.bounds(store.settings)
+            connection, url, staging.table(batch_id), rows_read, pipeline.policy_of(store.settings)
         )
         seconds = time.monotonic() - begin
         transaction.rollback()
