@@ -23,7 +23,7 @@ import psycopg2
 from sqlalchemy.engine import make_url
 
 from etl import db, embedded, schema
-from etl.cli.app import home_of, out, settings, table
+from etl.cli.words import home_of, out, settings, table
 from etl.errors import ConnEtlError, DatabaseAway, EnvironmentProblem, Misuse
 from local.components import (
     START_ORDER,

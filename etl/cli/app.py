@@ -1,62 +1,25 @@
-"""The Typer application, what its verbs share, and the one place where errors become exit codes."""
+"""The command put together: all verbs, and what every failure comes to."""
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from etl.errors import ConnEtlError, EnvironmentProblem, Misuse
-
-if TYPE_CHECKING:
-    from etl.settings import Settings
-    from etl.store import Store
+from etl.cli import admin, ask, explain, history, load, metrics, quarantine, query, report
+from etl.cli.words import err
+from etl.errors import ConnEtlError
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="Zeek conn logs into PostgreSQL."
 )
-
-
-class _Console(Console):
-    """Shows what a log or a path says as it is, and goes on when nobody reads any more (``| head``).
-
-    Rich would end the process with exit code 1, which says that a file was refused.
-    """
-
-    def __init__(self, *, stderr: bool = False) -> None:
-        super().__init__(stderr=stderr, highlight=False, emoji=False)
-
-    def on_broken_pipe(self) -> None:
-        """Say no more."""
-        self.quiet = True
-        _drop(self.file)
-
-
-def _drop(stream: IO[str]) -> None:
-    """Let what is still to come go nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-out, err = _Console(), _Console(stderr=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+for verbs in (load, ask, admin, quarantine, query, history, report, explain, metrics):
+    verbs.register(app)
 
 
 def main() -> None:
     """Run the command; every expected failure is one line on stderr and exit code 2."""
-    from etl.cli import admin, ask, explain, history, load, metrics, quarantine, query, report
-
-    for verbs in (load, ask, admin, quarantine, query, history, report, explain, metrics):
-        verbs.register(app)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
         app()
@@ -69,120 +32,3 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         err.print(f"conn-etl: {where}{error.strerror or error}", markup=False, soft_wrap=True)
         sys.exit(2)
-
-
-def settings() -> Settings:
-    """The settings of this call.
-
-    Raises:
-        EnvironmentProblem: a variable has a value that it cannot have; the value is not repeated.
-    """
-    from pydantic import ValidationError
-    from pydantic_settings import SettingsError
-
-    from etl.settings import Settings
-
-    try:
-        return Settings()
-    except SettingsError as error:  # its message names the field
-        raise EnvironmentProblem(f"settings: {error}", hint="write it as JSON in the environment") from error
-    except ValidationError as error:
-        wrong = ", ".join(
-            f"CONN_ETL_{str(part['loc'][0]).upper()} ({part['msg']})" for part in error.errors()
-        )
-        raise EnvironmentProblem(f"settings: {wrong}", hint="mend the environment") from error
-
-
-def store() -> Store:
-    """The database to work on: ``CONN_ETL_DATABASE_URL``, else the embedded server, started if it is only asleep."""
-    from etl import embedded
-    from etl.store import Store
-
-    chosen = settings()
-    if chosen.database_url is not None:
-        return Store.open(chosen.database_url.get_secret_value(), chosen)
-    home = chosen.home or embedded.default_home()
-    status = embedded.status(home)
-    if not status.running and not status.data.exists():
-        raise EnvironmentProblem(
-            "no database: CONN_ETL_DATABASE_URL is not set and there is no embedded server yet",
-            hint="start one with `conn-etl up`",
-        )
-    return Store.open(status.url if status.running else embedded.start(home), chosen)
-
-
-def actor() -> str:
-    """Who calls, for the record; in a container a user may have no name."""
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
-
-
-def moment(name: str, text: str | None) -> datetime | None:
-    """The time that an option names, UTC where it names no zone; raises Misuse."""
-    from etl import questions
-
-    try:
-        return questions.moment(text) if text is not None else None
-    except ValueError as error:
-        raise Misuse(
-            f"--{name} {text} is no time", hint="write it as 2026-03-01 or 2026-03-01T12:00:00+00:00"
-        ) from error
-
-
-def in_utc(moment: datetime | None) -> datetime | None:
-    """A time without a zone is UTC, as everywhere in this program."""
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
-
-
-def ordered(since: datetime | None, until: datetime | None) -> tuple[datetime | None, datetime | None]:
-    """Both, once they are known to hold a span between them; raises Misuse."""
-    if since is not None and until is not None and since >= until:
-        raise Misuse(f"--until {until} is not after --since {since}", hint="exchange them")
-    return since, until
-
-
-def dump(value: Mapping[str, Any]) -> None:
-    """Print the one JSON object of ``--json``."""
-    try:
-        sys.stdout.write(json.dumps(value, default=str, ensure_ascii=False) + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _drop(sys.stdout)
-
-
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows, numbers to the right; text from logs is shown, never interpreted."""
-    grid = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        grid.add_column(column)
-    empty = True
-    for row in rows:
-        empty = False
-        grid.add_row(*(shown(cell) for cell in row))
-    if empty:
-        out.print(f"{title}: none", markup=False)
-    else:
-        out.print(grid)
-
-
-def shown(value: object) -> Any:
-    """One cell: thousands grouped, control characters made visible."""
-    from rich.text import Text
-
-    if value is None:
-        return Text("")
-    if isinstance(value, int) and not isinstance(value, bool):
-        return Text(f"{value:,}", justify="right")
-    text = str(value)
-    return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text))
-
-
-def home_of(chosen: Settings) -> Path:
-    """Where the embedded server lives."""
-    from etl import embedded
-
-    return chosen.home or embedded.default_home()

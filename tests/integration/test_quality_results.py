@@ -39,12 +39,6 @@ def loaded(store: Store, tmp_path: Path) -> Store:
 
 def run(store: Store, *arguments: str, **environment: str) -> Any:
     """Run the command on the store's database."""
-    if not app.registered_commands:
-        from etl.cli import ask, quarantine
-        from etl.cli import report as reporting
-
-        for verbs in (ask, quarantine, reporting):
-            verbs.register(app)
     url = store.url.set(drivername="postgresql").render_as_string(hide_password=False)
     return CliRunner().invoke(app, list(arguments), env={"CONN_ETL_DATABASE_URL": url, **environment})
 

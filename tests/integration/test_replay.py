@@ -317,9 +317,7 @@ def test_export_as_log_can_be_mended_and_ingested(store: Store, ask: Ask, tmp_pa
     environment = {
         "CONN_ETL_DATABASE_URL": store.url.set(drivername="postgresql").render_as_string(hide_password=False)
     }
-    result = CliRunner().invoke(
-        _app(), ["quarantine", "export", "--as-log", "--out", str(out)], env=environment
-    )
+    result = CliRunner().invoke(app, ["quarantine", "export", "--as-log", "--out", str(out)], env=environment)
     assert result.exit_code == 0, result.output
     out.write_bytes(out.read_bytes().replace(b"REG", b"REJ"))
     assert pipeline.ingest(store, [str(out)]).total("rows_loaded") == 2
@@ -337,7 +335,7 @@ def test_the_verbs_of_the_command(store: Store, ask: Ask, tmp_path: Path) -> Non
     }
 
     def call(*arguments: str) -> Any:
-        result = CliRunner().invoke(_app(), ["quarantine", *arguments], env=environment)
+        result = CliRunner().invoke(app, ["quarantine", *arguments], env=environment)
         assert result.exit_code == 0, result.output
         return json.loads(result.stdout)
 
@@ -351,14 +349,6 @@ def test_the_verbs_of_the_command(store: Store, ask: Ask, tmp_path: Path) -> Non
     shown = call("show", number, "--json")
     assert (shown["state"], [a["action"] for a in shown["actions"]]) == ("discarded", ["discard"])
     assert ask("SELECT count(*) FROM etl.quarantine WHERE state = 'open'") == [(0,)]
-
-
-def _app() -> Any:
-    from etl.cli import quarantine
-
-    if not app.registered_groups:
-        quarantine.register(app)
-    return app
 
 
 def test_two_replays_at_once_publish_each_line_once(
