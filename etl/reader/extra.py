@@ -5,6 +5,7 @@ Hot: every current log has ``ip_proto`` there. The values are written by polars'
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +30,10 @@ def encode(members: Sequence[Member], height: int) -> pl.Series:
     if not filled:
         return pl.Series([None], dtype=pl.String).new_from_index(0, height)
     frame = pl.DataFrame([member.values.alias(str(i)) for i, member in enumerate(filled)])
-    texts = [_text(member, str(i)) for i, member in enumerate(filled)]
+    texts: list[pl.Expr] = []
+    for everywhere, run in itertools.groupby(enumerate(filled), lambda item: _in_every_row(item[1])):
+        neighbours = list(run)
+        texts += [_object(neighbours)] if everywhere else [_text(i, member) for i, member in neighbours]
     if len(texts) == 1:
         return frame.select(texts[0]).to_series()
     inner = [text.str.strip_prefix("{").str.strip_suffix("}") for text in texts]
@@ -38,12 +42,20 @@ def encode(members: Sequence[Member], height: int) -> pl.Series:
     return joined.select(pl.when(pl.col("joined") != "").then(whole)).to_series()
 
 
-def _text(member: Member, column: str) -> pl.Expr:
-    """The object with this member alone."""
-    value = pl.col(column)
+def _in_every_row(member: Member) -> bool:
+    return not member.encoded and not member.values.null_count()
+
+
+def _object(members: Sequence[tuple[int, Member]]) -> pl.Expr:
+    """The object with these members, nulls among them."""
+    return pl.struct(pl.col(str(i)).alias(member.name) for i, member in members).struct.json_encode()
+
+
+def _text(column: int, member: Member) -> pl.Expr:
+    """The object with this member alone; null for a row without it."""
+    value = pl.col(str(column))
     if member.encoded:
         return pl.concat_str(
             [pl.lit("{" + json.dumps(member.name, ensure_ascii=False) + ":"), value, pl.lit("}")]
         )
-    text = pl.struct(value.alias(member.name)).struct.json_encode()
-    return pl.when(value.is_not_null()).then(text) if member.values.null_count() else text
+    return pl.when(value.is_not_null()).then(pl.struct(value.alias(member.name)).struct.json_encode())

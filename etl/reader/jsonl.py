@@ -31,6 +31,7 @@ _MANY = 500
 """Doubtful lines from which another plan pays."""
 _PLANS = 3
 _MOST_KEYS = 10_000
+_CROWDED = _MOST_KEYS * len('"":0,')
 
 
 class JsonSource:
@@ -54,12 +55,11 @@ class JsonSource:
         lines, crowded = _without_crowded(Lines.of(piece))
         if crowded:
             yield Part(format=FORMAT, rows=len(crowded), faults=crowded)
-        if (blank := lines.blank()).any():  # by the million in a bomb: not one by one
-            lines = lines.kept(~blank)
-        if not len(lines):
-            return
         first = not self._plans
         if first:
+            lines = _without_blank(lines)
+            if not len(lines):
+                return
             self._begin(lines)
         parts = list(self._parts(lines, 0))
         if first:
@@ -103,6 +103,7 @@ class JsonSource:
         if raw.other_log:
             faults = [Fault(line=line, field=None, reason="other_log") for line in raw.other_log]
             yield Part(format=FORMAT, rows=len(faults), faults=faults)
+        doubtful = _without_blank(doubtful)
         if len(doubtful) > _MANY and depth + 1 < _PLANS:
             yield from self._parts(doubtful, depth + 1)
         elif len(doubtful):
@@ -134,9 +135,16 @@ class JsonSource:
         return Part(format=FORMAT, rows=len(rows) + len(faults), raw=raw, faults=faults)
 
 
+def _without_blank(lines: Lines) -> Lines:
+    """Take out lines without anything: by the million in a bomb, so not one by one."""
+    return lines.kept(~lines.blank()) if len(lines) else lines
+
+
 def _without_crowded(lines: Lines) -> tuple[Lines, list[Fault]]:
     """Take out lines with far more keys than any log has: each would cost seconds, its names a place in the plan."""
-    long = np.flatnonzero(np.diff(lines.ends, prepend=-1) > _MOST_KEYS * len('"":0,'))
+    if lines.shorter_than(_CROWDED):
+        return lines, []
+    long = np.flatnonzero(np.diff(lines.ends, prepend=-1) > _CROWDED)
     crowded = [int(i) for i in long if lines.line(int(i)).count(b'":') > _MOST_KEYS]
     if not crowded:
         return lines, []

@@ -83,6 +83,11 @@ class Lines:
         found: Mask = np.diff(self.ends, prepend=-1) == 1
         return found
 
+    def shorter_than(self, size: int) -> bool:
+        """Whether all lines surely are, told without their ends: each half of that size has a line end."""
+        half = size // 2
+        return all(self.data.find(b"\n", at, at + half) >= 0 for at in range(0, len(self.data), half))
+
     def not_utf8(self) -> Mask:
         """Whether a line is not valid UTF-8."""
         found = np.zeros(len(self), np.bool_)

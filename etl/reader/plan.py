@@ -188,7 +188,8 @@ class Plan:
             frame = pl.read_ndjson(lines.data, schema=self._schema, ignore_errors=True)
         except pl.exceptions.PolarsError:
             return None
-        return frame if frame.height == len(lines) else None
+        # polars leaves a chunk for each thousand rows or so, which all that comes after would pay for
+        return frame.rechunk() if frame.height == len(lines) else None
 
     def _none(self) -> pl.DataFrame:
         return pl.DataFrame(schema=self._schema)

@@ -123,6 +123,19 @@ def test_marks_that_could_hide_each_other_do_not() -> None:
     assert rows[54]["event_uid"] is None
 
 
+@pytest.mark.parametrize("joint", [b"", b" ", b",", b"\x0b", b"\r"])
+def test_blank_lines_and_lines_of_two_objects_do_not_make_up_for_each_other(joint: bytes) -> None:
+    """A parser that skipped the one and took two rows from the other would count right, and number wrong."""
+    lines = [json_line(each).rstrip(b"\n") for each in FLOWS[:1_000]]
+    lines[700:700] = [b""]
+    lines[800] = lines[800] + joint + lines[800]
+    blocks, scan = read(b"\n".join(lines) + b"\n", block_rows=500)
+    assert [r.line for block in blocks for r in block.rejects] == [801]
+    found = {row["event_uid"]: row["etl_line"] for row in values(blocks)}
+    assert found == {json.loads(line)["uid"]: n for n, line in enumerate(lines, 1) if line and n != 801}
+    assert scan.rows_read == 1_000
+
+
 @pytest.mark.parametrize("line", [
     b'{"ts":1' + b"," + b",".join(b'"k%d":%d' % (i, i) for i in range(20_000)) + b"}",
     b'{"ts":1,"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
