@@ -34,7 +34,7 @@ def _statements(file: str, log: Log) -> Mapping[str, sa.TextClause]:
 
 
 def _for(log: Log, text: str) -> str:
-    text = text.replace("zeek.conn", f"zeek.{log.name}")
+    text = re.sub(r"zeek\.conn(?!_[a-z])", f"zeek.{log.name}", text)  # its days too, but not conn_hour
     text = re.sub(r"key_of\((\w+)\)", lambda found: _key(log, found[1]), text)
     return re.sub(r"same_values\((\w+), (\w+)\)", lambda found: _same(log, found[1], found[2]), text)
 

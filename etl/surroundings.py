@@ -11,9 +11,8 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 
+from etl.resources import resource_dir
 from etl.settings import Settings
-
-POOLS = ("conn_ingest", "conn_backfill", "conn_quality", "conn_maintenance")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +89,7 @@ def _pools() -> Iterator[Finding]:
             cure="set AIRFLOW_HOME, run `airflow db migrate`",
         )
         return
-    for pool in POOLS:
+    for pool in json.loads((resource_dir("dags") / "pools.json").read_text(encoding="utf-8")):
         if pool in names:
             yield Finding(level="ok", what=f"Airflow pool {pool}")
         else:

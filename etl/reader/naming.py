@@ -110,4 +110,5 @@ def is_other_log(columns: Collection[str], log: Log) -> bool:
 
     A log cut down to the required columns, or with a vendor's own, is taken for what it was given as.
     """
-    return not log.own_columns.intersection(columns) and bool(FOREIGN_COLUMNS.intersection(columns))
+    others = FOREIGN_COLUMNS.union(*(other.own_columns for other in LOGS)) - log.own_columns
+    return not log.own_columns.intersection(columns) and bool(others.intersection(columns))

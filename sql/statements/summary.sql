@@ -46,7 +46,7 @@ WITH newest AS (
         coalesce(run_id = :run, false) AS mine,
         CASE WHEN state <> 'known' THEN kind END AS kind
     FROM etl.file
-    WHERE path = any(CAST(:paths AS text []))
+    WHERE log = :log AND path = any(CAST(:paths AS text []))
     ORDER BY path, etl_file_id DESC
 )
 
@@ -66,7 +66,7 @@ ORDER BY state, kind, mine;
 SELECT rule, quarantine.reason, count(*) AS lines, min(path || ':' || etl_line) AS example
 FROM etl.quarantine
 INNER JOIN etl.file USING (etl_file_id)
-WHERE path = any(CAST(:paths AS text [])) AND quarantine.state = 'open'
+WHERE file.log = :log AND path = any(CAST(:paths AS text [])) AND quarantine.state = 'open'
 GROUP BY rule, quarantine.reason
 ORDER BY lines DESC, rule, quarantine.reason;
 
@@ -81,13 +81,13 @@ SELECT
 FROM etl.expectation_result
 WHERE
     etl_file_id IS NULL
-    AND batch_id IN (SELECT batch_id FROM etl.file WHERE path = any(CAST(:paths AS text [])))
+    AND batch_id IN (SELECT batch_id FROM etl.file WHERE log = :log AND path = any(CAST(:paths AS text [])))
 GROUP BY suite
 ORDER BY suite;
 
 -- name: newest_day
 SELECT newest.day::text AS first_day, (newest.day + 1)::text AS next_day
-FROM (SELECT (max(max_timestamp) AT TIME ZONE 'UTC')::date AS day FROM etl.file) AS newest;
+FROM (SELECT (max(max_timestamp) AT TIME ZONE 'UTC')::date AS day FROM etl.file WHERE log = :log) AS newest;
 
 -- name: busiest_services
 SELECT network_application, count(*) AS connections, sum(src_bytes + dst_bytes)::bigint AS bytes

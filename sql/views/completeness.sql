@@ -11,7 +11,7 @@ WITH windows AS (
         CAST(sum(file.rows_loaded) AS bigint) AS rows_loaded,
         max(file.finished_at) AS finished_at
     FROM etl.file
-    WHERE file.window_start IS NOT NULL AND file.state NOT IN ('skipped', 'unloaded')
+    WHERE file.log = 'conn' AND file.window_start IS NOT NULL AND file.state NOT IN ('skipped', 'unloaded')
     GROUP BY file.sensor, file.window_start
 ),
 

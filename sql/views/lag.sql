@@ -7,5 +7,5 @@ SELECT
     max(file.finished_at) AS loaded_at,
     now() - max(coalesce(file.window_end, file.window_start, file.max_timestamp)) AS behind
 FROM etl.file
-WHERE file.state IN ('published', 'known', 'incomplete', 'superseded')
+WHERE file.log = 'conn' AND file.state IN ('published', 'known', 'incomplete', 'superseded')
 GROUP BY file.sensor;
