@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help install lock run up down status test test-debian test-system lint check-lock audit bench chaos fuzz samples clean
+.PHONY: help install lock run up down status test test-debian test-system coverage mutation lint check-lock audit bench chaos fuzz samples clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -110,6 +110,15 @@ audit: $(STAMP)
 	  $(VENV)/bin/pip-audit --requirement requirements.lock --disable-pip --require-hashes --progress-spinner off; \
 	else echo "pip-audit skipped, the advisory database cannot be reached: $$(tail -n 1 $(VENV)/audit.log)"; fi
 
+# Tests of the stack start processes that end by SIGKILL, and tell nothing.
+COVERED := $(addprefix tests/,unit integration dags browser $(addprefix system/test_,s3.py doctor.py runbook.py backfill.py))
+coverage: $(STAMP) ## Branch coverage of etl/ by these tests, which is at least 95 % (takes twice as long as they)
+	$(PYTEST) $(COVERED) --cov --cov-report=term-missing $(ARGS)
+
+mutation: $(STAMP) ## Mutants of etl/mapping.py that the tests let live (half an hour)
+	$(VENV)/bin/mutmut run --max-children 1 $(ARGS)
+	$(VENV)/bin/mutmut results
+
 bench: $(STAMP) ## Throughput and memory beside a plain COPY of the same rows
 	$(PY) -m benchmarks.run $(ARGS)
 
@@ -123,4 +132,4 @@ samples: $(STAMP) ## Make samples/logs again (a test proves that it is byte for 
 	$(PY) -m samples.generate
 
 clean: ## Remove .venv and caches (not the database)
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis mutants .coverage .coverage.*

@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = results.parser(__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="", help="only contenders whose name begins so")
+    parser.add_argument("--only", nargs="*", help="only contenders of these names")
     chosen = parser.parse_args(arguments)
     with server() as home, tempfile.TemporaryDirectory() as folder:
         figures = measure(home, Path(folder), chosen.rows, chosen.rounds, chosen.only)
@@ -78,9 +78,11 @@ def contenders(folder: Path, rows: int) -> Iterator[Contender]:
         yield Contender(name=f"{name}, 1 bad line in {BAD_EVERY:,}", log=dirty, bad=len(bad), clean=name)
 
 
-def measure(home: Path, folder: Path, rows: int, rounds: int, only: str = "") -> dict[str, Any]:
+def measure(
+    home: Path, folder: Path, rows: int, rounds: int, only: list[str] | None = None
+) -> dict[str, Any]:
     """Medians by contender: seconds, ratio to COPY, processor seconds by step, memory of process and sessions."""
-    chosen = [contender for contender in contenders(folder, rows) if contender.name.startswith(only)]
+    chosen = [contender for contender in contenders(folder, rows) if not only or contender.name in only]
     csv = folder / "clean.csv"
     clean_rows(database(home, "clean"), next(c.log for c in chosen if not c.bad), csv)
     copies: list[dict[str, Any]] = []
@@ -93,7 +95,7 @@ def measure(home: Path, folder: Path, rows: int, rounds: int, only: str = "") ->
                 raise SystemExit(f"{contender.name} loaded {figure['rows_loaded']:,} of {rows:,} rows")
             if figure["rows_in_table"] != rows - contender.bad:
                 raise SystemExit(f"{contender.name} left {figure['rows_in_table']:,} rows in the table")
-            runs[contender.name].append(figure | {"ratio": copies[-1]["seconds"] / figure["load_seconds"]})
+            runs[contender.name].append(figure | paired(copies[-1]["seconds"], figure["load_seconds"]))
     url = embedded.url(home, "whole")
     leaf, indexes = run(url, INDEXES)[0]
     return {
@@ -107,6 +109,11 @@ def measure(home: Path, folder: Path, rows: int, rounds: int, only: str = "") ->
         "contenders": {name: middle(found) for name, found in runs.items()},
         "bad_lines": {c.name: kept(runs[c.clean or ""], runs[c.name]) for c in chosen if c.clean in runs},
     }
+
+
+def paired(copy_seconds: float, load_seconds: float) -> dict[str, float]:
+    """A load beside the COPY that went before it."""
+    return {"copy_seconds": copy_seconds, "ratio": copy_seconds / load_seconds}
 
 
 def kept(clean: list[dict[str, Any]], dirty: list[dict[str, Any]]) -> float:
