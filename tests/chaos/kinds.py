@@ -2,6 +2,7 @@
 
 Each takes a Trial and a random generator, and returns the step that was hit (OVER or NOTHING: none, so it does not
 count). What it leaves behind is for the next run to mend; ``run.py`` starts that one and checks.
+Long since it is a table: a function for each kind, and at the end their shares of the trials.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Each question of the cookbook: its exact answer on the samples and a story, computed here from the logs by hand.
 
-And that it opens only the days that it asks for, and that nothing is read without a bound.
+And that it opens only the days that it asks for, and that nothing is read without a bound. Long since every question
+is answered a second time, by a function of its own in Python.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What a run takes: settled files only, nothing twice; sensors and windows in the ledger; zones in doctor."""
+"""What a run takes: settled files only, nothing twice; sensors and windows in the ledger; zones in doctor.
+
+Long since all that is decided about a file before its rows are is here: evidence, spans, sensors, windows, explain.
+"""
 
 from __future__ import annotations
 

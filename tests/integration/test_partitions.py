@@ -1,4 +1,7 @@
-"""Days: sealed beside loads, dropped by retention without making anybody wait, remembered by the ledger."""
+"""Days: sealed beside loads, dropped by retention without making anybody wait, remembered by the ledger.
+
+Long since the whole life of a day is here: made, sealed, dropped, pruned, and each beside loads and readers.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Quarantine that can be acted on: broken rows of ten kinds are found, mended, published; the books balance."""
+"""Quarantine that can be acted on: broken rows of ten kinds are found, mended, published; the books balance.
+
+Long since all that can be done about a line is here: replay, accept, discard, export, and two replays at once.
+"""
 
 from __future__ import annotations
 
