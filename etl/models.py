@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from etl.errors import FileError
 
 MIB = 1 << 20
+BRINGS_ROWS = ("published", "incomplete")
+"""States with which a file's rows come in."""
+HAS_ROWS = (*BRINGS_ROWS, "superseded")
+"""States of files that have rows in the table; they keep the equation."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

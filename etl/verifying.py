@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from etl.db import execute
 from etl.loading import rollups
-from etl.loading.ledger import HAS_ROWS
+from etl.models import HAS_ROWS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

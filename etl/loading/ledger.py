@@ -17,10 +17,6 @@ from etl.models import FoundFile
 
 OPEN = ("found", "staged")
 """States that the next run goes on from; all others are final for the same path, size and mtime."""
-BRINGS_ROWS = ("published", "incomplete")
-"""States with which a file's rows come in."""
-HAS_ROWS = (*BRINGS_ROWS, "superseded")
-"""States of files that have rows in the table; they keep the equation."""
 
 CHUNK = 5_000
 """Files registered by one statement."""

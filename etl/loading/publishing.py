@@ -21,9 +21,9 @@ from etl.loading import headstart, staging, undoing
 from etl.loading.budget import Budget
 from etl.loading.fates import Fate, fates
 from etl.loading.headstart import HeadStart, Inserted, Lost
-from etl.loading.ledger import BRINGS_ROWS, BatchFile
+from etl.loading.ledger import BatchFile
 from etl.loading.locking import lock_days, lock_digests
-from etl.models import RawLine
+from etl.models import BRINGS_ROWS, RawLine
 
 RawLines = Callable[[str, Collection[int]], Mapping[int, RawLine]]
 """Reads lines of a path again by number; empty where the file is gone."""

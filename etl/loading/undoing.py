@@ -16,8 +16,9 @@ from sqlalchemy.engine import Connection
 
 from etl.db import execute, idle
 from etl.errors import Busy, Misuse
-from etl.loading.ledger import BRINGS_ROWS, OPEN, BatchFile
+from etl.loading.ledger import OPEN, BatchFile
 from etl.loading.locking import lock_days, lock_digests
+from etl.models import BRINGS_ROWS
 
 Readable = Callable[[str, int, datetime], bool]
 """Whether a path still holds the file of this size and mtime."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.engine import Connection
 
 from etl.db import execute
-from etl.loading.ledger import HAS_ROWS
+from etl.models import HAS_ROWS
 from etl.report.facts import Facts, gather
 
 if TYPE_CHECKING:
