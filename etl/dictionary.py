@@ -28,7 +28,7 @@ def markdown() -> str:
     lines += [f"| `{state.code}` | {state.meaning} |" for state in fields.CONN_STATES]
     lines += ["", "## History letters", "", "| letter | meaning | |", "|---|---|---|"]
     lines += [
-        f"| `{flag.letter}` | {flag.meaning} | {'' if flag.since == 'seed' else 'since newer versions of Zeek'} |"
+        f"| `{flag.letter}` | {flag.meaning} | {'' if flag.since == 'dictionary' else 'since newer versions of Zeek'} |"
         for flag in fields.HISTORY_FLAGS
     ]
     lines += ["", "Capitals: by the originator; small letters: by the responder.", ""]

@@ -1,4 +1,4 @@
-"""The one truth about a conn row: 25 fields, in the order of the seed's data dictionary, and their enumerations.
+"""The one truth about a conn row: 25 fields, in the order of OSSEM's data dictionary, and their enumerations.
 
 Table columns and comments, the rules' column lists, COPY's order, the reader's types and the field table in the
 docs are derived from here or tested against it. Nothing is imported beyond the standard library, so that the
@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Literal
 
 ZeekType = Literal["time", "addr", "port", "count", "interval", "bool", "string", "enum", "set[string]"]
-SeedType = Literal["date_time", "ip", "integer", "float", "boolean", "string"]
+StandardType = Literal["date_time", "ip", "integer", "float", "boolean", "string"]
 PgType = Literal["timestamptz", "inet", "bigint", "integer", "double precision", "boolean", "text"]
 
 MAPPING_VERSION = 1
@@ -29,7 +29,8 @@ class Field:
     zeek_type: ZeekType
     standard: str
     """Column of the table."""
-    seed_type: SeedType
+    standard_type: StandardType
+    """In the dictionary."""
     pg_type: PgType
     required: bool = False
     """Zeek sets it in every row; NULL breaks the rule ``required.<standard>``."""
@@ -54,8 +55,8 @@ class HistoryFlag:
 
     letter: str
     meaning: str
-    since: Literal["seed", "later"] = "seed"
-    """``later``: not in the seed's list, written by newer versions of Zeek."""
+    since: Literal["dictionary", "later"] = "dictionary"
+    """``later``: not in the dictionary's list, written by newer versions of Zeek."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -99,7 +100,7 @@ FIELDS: tuple[Field, ...] = (
         zeek="ts",
         zeek_type="time",
         standard="@timestamp",
-        seed_type="date_time",
+        standard_type="date_time",
         pg_type="timestamptz",
         required=True,
         key=True,
@@ -110,7 +111,7 @@ FIELDS: tuple[Field, ...] = (
         zeek="proto",
         zeek_type="enum",
         standard="network_protocol",
-        seed_type="string",
+        standard_type="string",
         pg_type="text",
         required=True,
         doc="Transport protocol: tcp, udp, icmp or unknown_transport.",
@@ -119,7 +120,7 @@ FIELDS: tuple[Field, ...] = (
         zeek="id.orig_h",
         zeek_type="addr",
         standard="src_ip_addr",
-        seed_type="ip",
+        standard_type="ip",
         pg_type="inet",
         required=True,
         doc="Address of the originator, the side that opened the connection.",
@@ -128,7 +129,7 @@ FIELDS: tuple[Field, ...] = (
         zeek="id.orig_p",
         zeek_type="port",
         standard="src_port",
-        seed_type="integer",
+        standard_type="integer",
         pg_type="integer",
         required=True,
         doc="Port of the originator. For ICMP the message type, for an unknown transport 0.",
@@ -137,7 +138,7 @@ FIELDS: tuple[Field, ...] = (
         zeek="id.resp_h",
         zeek_type="addr",
         standard="dst_ip_addr",
-        seed_type="ip",
+        standard_type="ip",
         pg_type="inet",
         required=True,
         doc="Address of the responder, the side that was contacted.",
@@ -146,7 +147,7 @@ FIELDS: tuple[Field, ...] = (
         zeek="id.resp_p",
         zeek_type="port",
         standard="dst_port",
-        seed_type="integer",
+        standard_type="integer",
         pg_type="integer",
         required=True,
         doc="Port of the responder. For ICMP the message code, for an unknown transport 0.",
@@ -155,7 +156,7 @@ FIELDS: tuple[Field, ...] = (
         zeek="vlan",
         zeek_type="count",
         standard="network_outer_vlan_id",
-        seed_type="integer",
+        standard_type="integer",
         pg_type="integer",
         doc="Outer VLAN tag of the connection's frames. Only where the VLAN logging policy is loaded.",
     ),
@@ -163,7 +164,7 @@ FIELDS: tuple[Field, ...] = (
         zeek="inner_vlan",
         zeek_type="count",
         standard="network_inner_vlan_id",
-        seed_type="integer",
+        standard_type="integer",
         pg_type="integer",
         doc="Inner VLAN tag of doubly tagged frames. Only where the VLAN logging policy is loaded.",
     ),
@@ -171,7 +172,7 @@ FIELDS: tuple[Field, ...] = (
         zeek="tunnel_parents",
         zeek_type="set[string]",
         standard="zeek_connection_tunnel_parents",
-        seed_type="string",
+        standard_type="string",
         pg_type="text",
         doc="The uids of the connections that carried this one as a tunnel, as the text of a JSON array in the "
         "log's order; [] when the log says that there were none.",
@@ -180,7 +181,7 @@ FIELDS: tuple[Field, ...] = (
         zeek="uid",
         zeek_type="string",
         standard="event_uid",
-        seed_type="string",
+        standard_type="string",
         pg_type="text",
         required=True,
         key=True,
@@ -190,7 +191,7 @@ FIELDS: tuple[Field, ...] = (
         zeek="orig_bytes",
         zeek_type="count",
         standard="src_bytes",
-        seed_type="integer",
+        standard_type="integer",
         pg_type="bigint",
         unit="bytes",
         doc="Payload sent by the originator. For TCP computed from sequence numbers, so it can be far off "
@@ -200,7 +201,7 @@ FIELDS: tuple[Field, ...] = (
         zeek="orig_ip_bytes",
         zeek_type="count",
         standard="src_ip_bytes",
-        seed_type="integer",
+        standard_type="integer",
         pg_type="bigint",
         unit="bytes",
         doc="Bytes that the originator sent at the IP level, headers included, summed over the packets seen.",
@@ -209,7 +210,7 @@ FIELDS: tuple[Field, ...] = (
         zeek="orig_l2_addr",
         zeek_type="string",
         standard="src_mac",
-        seed_type="string",
+        standard_type="string",
         pg_type="text",
         doc="Link-layer address of the originator. Only where the MAC logging policy is loaded.",
     ),
@@ -217,7 +218,7 @@ FIELDS: tuple[Field, ...] = (
         zeek="orig_pkts",
         zeek_type="count",
         standard="src_packets",
-        seed_type="integer",
+        standard_type="integer",
         pg_type="bigint",
         unit="packets",
         doc="Packets that the originator sent. Unset where connection sizes are not analysed.",
@@ -226,7 +227,7 @@ FIELDS: tuple[Field, ...] = (
         zeek="local_orig",
         zeek_type="bool",
         standard="zeek_connection_local_src",
-        seed_type="boolean",
+        standard_type="boolean",
         pg_type="boolean",
         doc="Whether the originator is in the sensor's own networks. Unset where none are configured; "
         "from Zeek 6 on the private ranges count as local by default.",
@@ -235,7 +236,7 @@ FIELDS: tuple[Field, ...] = (
         zeek="local_resp",
         zeek_type="bool",
         standard="zeek_connection_local_dst",
-        seed_type="boolean",
+        standard_type="boolean",
         pg_type="boolean",
         doc="Whether the responder is in the sensor's own networks. Unset where none are configured; "
         "from Zeek 6 on the private ranges count as local by default.",
@@ -244,7 +245,7 @@ FIELDS: tuple[Field, ...] = (
         zeek="duration",
         zeek_type="interval",
         standard="event_duration",
-        seed_type="float",
+        standard_type="float",
         pg_type="double precision",
         unit="seconds",
         doc="From the first to the last packet, without the acknowledgement that ends a TCP teardown. "
@@ -254,7 +255,7 @@ FIELDS: tuple[Field, ...] = (
         zeek="history",
         zeek_type="string",
         standard="network_connection_history",
-        seed_type="string",
+        standard_type="string",
         pg_type="text",
         doc="What happened, a letter per event in order (see zeek.history_flag): capitals for the originator, "
         "small letters for the responder, ^ where Zeek swapped the two.",
@@ -263,7 +264,7 @@ FIELDS: tuple[Field, ...] = (
         zeek="conn_state",
         zeek_type="string",
         standard="network_connection_state",
-        seed_type="string",
+        standard_type="string",
         pg_type="text",
         doc="How the connection went, one of 13 codes (see zeek.conn_state).",
     ),
@@ -271,7 +272,7 @@ FIELDS: tuple[Field, ...] = (
         zeek="missed_bytes",
         zeek_type="count",
         standard="network_missed_bytes",
-        seed_type="integer",
+        standard_type="integer",
         pg_type="bigint",
         unit="bytes",
         doc="Bytes lost in gaps of the content. Above 0 packets were missed and the protocol analysis is likely "
@@ -281,7 +282,7 @@ FIELDS: tuple[Field, ...] = (
         zeek="service",
         zeek_type="string",
         standard="network_application",
-        seed_type="string",
+        standard_type="string",
         pg_type="text",
         doc="Application protocols that were recognised, several joined by commas (ssl,http). An open set; "
         "newer versions mark one that was given up with a minus (ssl,-ssl).",
@@ -290,7 +291,7 @@ FIELDS: tuple[Field, ...] = (
         zeek="resp_bytes",
         zeek_type="count",
         standard="dst_bytes",
-        seed_type="integer",
+        standard_type="integer",
         pg_type="bigint",
         unit="bytes",
         doc="Payload sent by the responder. For TCP computed from sequence numbers, as src_bytes is.",
@@ -299,7 +300,7 @@ FIELDS: tuple[Field, ...] = (
         zeek="resp_ip_bytes",
         zeek_type="count",
         standard="dst_ip_bytes",
-        seed_type="integer",
+        standard_type="integer",
         pg_type="bigint",
         unit="bytes",
         doc="Bytes that the responder sent at the IP level, headers included, summed over the packets seen.",
@@ -308,7 +309,7 @@ FIELDS: tuple[Field, ...] = (
         zeek="resp_l2_addr",
         zeek_type="string",
         standard="dst_mac",
-        seed_type="string",
+        standard_type="string",
         pg_type="text",
         doc="Link-layer address of the responder. Only where the MAC logging policy is loaded.",
     ),
@@ -316,7 +317,7 @@ FIELDS: tuple[Field, ...] = (
         zeek="resp_pkts",
         zeek_type="count",
         standard="dst_packets",
-        seed_type="integer",
+        standard_type="integer",
         pg_type="bigint",
         unit="packets",
         doc="Packets that the responder sent. Unset where connection sizes are not analysed.",

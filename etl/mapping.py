@@ -59,7 +59,7 @@ class Fault:
 
 def frame_schema(log: Log = CONN) -> pl.Schema:
     """Columns and types of a standard frame: the log's fields under their standard names, then etl_line and extra."""
-    fields = {field.standard: _TYPES[field.seed_type] for field in log.fields}
+    fields = {field.standard: _TYPES[field.standard_type] for field in log.fields}
     return pl.Schema({**fields, "etl_line": pl.Int64, "extra": pl.String})
 
 
@@ -78,7 +78,7 @@ def standard(raw: pl.DataFrame, log: Log = CONN) -> tuple[pl.DataFrame, list[Fau
     mapped = raw.select(_conversions(log, tuple(raw.schema.items())))
     lost = _lost(raw, mapped, log)
     if settled := [
-        _settled(field, raw, mapped) for field in lost if field.zeek == "ts" or field.seed_type == "ip"
+        _settled(field, raw, mapped) for field in lost if field.zeek == "ts" or field.standard_type == "ip"
     ]:
         mapped = mapped.with_columns(settled)
         lost = _lost(raw, mapped, log)
@@ -121,8 +121,8 @@ def _conversions(log: Log, raw: tuple[tuple[str, pl.DataType], ...]) -> tuple[pl
 
 def _converted(field: Field, dtype: pl.DataType | None) -> pl.Expr:
     if dtype is None:
-        return pl.lit(None, _TYPES[field.seed_type]).alias(field.standard)
-    return _CONVERSIONS[field.seed_type](pl.col(field.zeek), field, dtype).alias(field.standard)
+        return pl.lit(None, _TYPES[field.standard_type]).alias(field.standard)
+    return _CONVERSIONS[field.standard_type](pl.col(field.zeek), field, dtype).alias(field.standard)
 
 
 def _time(value: pl.Expr, _field: Field, dtype: pl.DataType) -> pl.Expr:
@@ -197,7 +197,7 @@ def _is_address(text: str) -> bool:
 def _reason(field: Field, value: object) -> str:
     if value == "":
         return "empty_value"
-    match field.seed_type:
+    match field.standard_type:
         case "date_time":
             return str(times.parse(value if isinstance(value, float) else str(value)))
         case "integer":

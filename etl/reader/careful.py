@@ -154,7 +154,7 @@ def _value(field: Field, value: object) -> str:
     """The text of a value that has a JSON type which the field may have."""
     if field.zeek == "tunnel_parents":
         return parents(value)
-    return _VALUES[field.seed_type](field, value)
+    return _VALUES[field.standard_type](field, value)
 
 
 def _time(field: Field, value: object) -> str:

@@ -109,11 +109,11 @@ def _field_type(field: Field, seen: Sequence[Any]) -> Any:
     text = sum(isinstance(value, str) for value in seen) * 2 > sum(value is not None for value in seen)
     if field.zeek == _PARENTS:
         return pl.String if text else pl.List(pl.String)
-    if field.seed_type == "date_time":
+    if field.standard_type == "date_time":
         return pl.String if text else pl.Float64
-    if field.seed_type == "boolean":
+    if field.standard_type == "boolean":
         return pl.String if text else pl.Boolean
-    return _FIELD_TYPES[field.seed_type]
+    return _FIELD_TYPES[field.standard_type]
 
 
 def _further_type(name: str, seen: Sequence[Any]) -> Any:

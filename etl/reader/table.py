@@ -30,7 +30,7 @@ _TYPED: dict[str, type[pl.DataType]] = {
     **dict.fromkeys(("integer", "count", "int", "port"), pl.Int64),
     **dict.fromkeys(("float", "date_time", "double", "interval", "time"), pl.Float64),
 }
-"""Seed types of fields, and Zeek types of further columns, that polars casts itself."""
+"""Standard types of fields, and Zeek types of further columns, that polars casts itself."""
 _FAST_SEPARATORS = frozenset("\t,;|~^ \x01\x02\x03\x1e\x1f")
 _CONTAINER = re.compile(r"(?:set|table|vector)\[(\w+)\]")
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{1,99})?(?:[eE][+-]?[0-9]{1,2})?")
@@ -48,7 +48,7 @@ class Column:
     field: str | None
     name: str
     zeek_type: str
-    """Zeek's; of a field its seed type."""
+    """Zeek's; of a field its standard type."""
 
     @property
     def typed(self) -> type[pl.DataType]:
@@ -77,7 +77,7 @@ def columns_of(format_: Format, names: Names) -> list[Column]:
                 id=field or f"+{i}",
                 field=field,
                 name=name if times == 1 else f"{name}#{times}",
-                zeek_type=names.log.by_zeek[field].seed_type if field else types[i],
+                zeek_type=names.log.by_zeek[field].standard_type if field else types[i],
             )
         )
     return columns

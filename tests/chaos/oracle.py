@@ -14,7 +14,7 @@ import psycopg2
 
 Row = tuple[Any, ...]
 
-# zeek field, standard name, kind; typed in by hand from the seed's dictionary
+# zeek field, standard name, kind; typed in by hand from the dictionary
 COLUMNS = (
     ("ts", "@timestamp", "time"),
     ("proto", "network_protocol", "text"),

@@ -1,4 +1,4 @@
-"""The dictionary is the seed's: names, types and order are facts to hold it against."""
+"""The dictionary is OSSEM's: names, types and order are facts to hold it against."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAMES = Path(__file__).parents[1] / "data" / "ossem_names.tsv"
 def test_fields_are_those_of_the_seed_in_its_order() -> None:
     with NAMES.open(newline="", encoding="utf-8") as lines:
         rows = list(csv.reader(lines, delimiter="\t"))[1:]
-    assert [[f.zeek, f.standard, f.seed_type] for f in FIELDS] == [row[:3] for row in rows]
+    assert [[f.zeek, f.standard, f.standard_type] for f in FIELDS] == [row[:3] for row in rows]
     assert len(FIELDS) == 25
 
 
@@ -29,7 +29,7 @@ def test_database_types_follow_the_seed_types() -> None:
         "boolean": {"boolean"},
         "string": {"text"},
     }
-    assert all(f.pg_type in expected[f.seed_type] for f in FIELDS)
+    assert all(f.pg_type in expected[f.standard_type] for f in FIELDS)
     narrow = {f.zeek for f in FIELDS if f.pg_type == "integer"}
     assert narrow == {"id.orig_p", "id.resp_p", "vlan", "inner_vlan"}
 
@@ -51,9 +51,9 @@ def test_states_are_the_thirteen_of_the_seed() -> None:
 
 
 def test_history_letters_are_the_seeds_and_the_later_two() -> None:
-    seed = {flag.letter for flag in fields.HISTORY_FLAGS if flag.since == "seed"}
+    listed = {flag.letter for flag in fields.HISTORY_FLAGS if flag.since == "dictionary"}
     later = {flag.letter for flag in fields.HISTORY_FLAGS if flag.since == "later"}
-    assert (seed, later) == (set("shadfrctwiq^"), set("gx"))
+    assert (listed, later) == (set("shadfrctwiq^"), set("gx"))
     assert set("^hADdGgXx") <= set(fields.HISTORY_LETTERS)
 
 

@@ -207,6 +207,6 @@ def test_csv_tells_null_from_empty_and_says_the_zone() -> None:
 
 def test_every_field_has_a_conversion() -> None:
     values = {"date_time": "1.5", "ip": "::1", "integer": "1", "float": "1.5", "boolean": "T", "string": "x"}
-    frame, faults = standard(raw(**{field.zeek: [values[field.seed_type]] for field in FIELDS}))
+    frame, faults = standard(raw(**{field.zeek: [values[field.standard_type]] for field in FIELDS}))
     assert faults == []
     assert frame.drop("extra").null_count().row(0) == (0,) * 26

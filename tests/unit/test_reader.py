@@ -187,7 +187,7 @@ def test_the_real_hours_equal_an_independent_reading() -> None:
         ]
         assert frame.height == len(cells)
         for field in FIELDS:
-            want = [independent(field.seed_type, field.zeek, row.get(field.zeek, "-")) for row in cells]
+            want = [independent(field.standard_type, field.zeek, row.get(field.zeek, "-")) for row in cells]
             column = frame[field.standard]
             found = column.dt.timestamp("us").to_list() if field.zeek == "ts" else column.to_list()
             assert found == want, (path.name, field.zeek)
@@ -198,12 +198,12 @@ def test_the_real_hours_equal_an_independent_reading() -> None:
     assert total == 31_367
 
 
-def independent(seed_type: str, name: str, cell: str) -> Any:
+def independent(standard_type: str, name: str, cell: str) -> Any:
     if cell == "-":
         return None
     if name == "tunnel_parents":
         return "[]" if cell == "(empty)" else json.dumps(cell.split(","), separators=(",", ":"))
-    return PLAIN[seed_type](cell)
+    return PLAIN[standard_type](cell)
 
 
 PLAIN: dict[str, Callable[[str], Any]] = {

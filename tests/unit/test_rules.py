@@ -66,7 +66,7 @@ def test_conn_enums_says_what_fields_says() -> None:
 
 def test_the_domain_suite_covers_every_port_vlan_counter_and_duration() -> None:
     named = {e["kwargs"]["column"] for e in SUITES["conn_domain"]["expectations"]}
-    numeric = {field.standard for field in fields.FIELDS if field.seed_type in {"integer", "float"}}
+    numeric = {field.standard for field in fields.FIELDS if field.standard_type in {"integer", "float"}}
     assert named >= numeric
 
 
