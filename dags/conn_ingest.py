@@ -105,12 +105,10 @@ def _moment(text: str | None) -> datetime | None:
 
 def _store() -> Store:
     """The database behind ``conn_postgres``, and access to the logs."""
-    from etl.connection import url_of
-    from etl.settings import Settings
-    from etl.store import Store
+    from etl.connection import store_of
 
     _use_storage()
-    return Store.open(url_of(Connection.get("conn_postgres")), Settings(), STATEMENT_LIMIT)
+    return store_of(Connection.get("conn_postgres"), STATEMENT_LIMIT)
 
 
 def _use_storage() -> None:

@@ -48,11 +48,9 @@ STATEMENT_LIMIT = timedelta(minutes=350)
 
 def _store() -> Store:
     """The database behind ``conn_postgres``; an index of a large day may take long."""
-    from etl.connection import url_of
-    from etl.settings import Settings
-    from etl.store import Store
+    from etl.connection import store_of
 
-    return Store.open(url_of(Connection.get("conn_postgres")), Settings(), STATEMENT_LIMIT)
+    return store_of(Connection.get("conn_postgres"), STATEMENT_LIMIT)
 
 
 @task

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Protocol
 
 from sqlalchemy.engine import URL, make_url
+
+from etl.settings import Settings
+from etl.store import Store
 
 
 class Parts(Protocol):
@@ -47,6 +51,11 @@ def url_of(parts: Parts) -> str:
         query=query,
     )
     return url.render_as_string(hide_password=False)
+
+
+def store_of(parts: Parts, statement_limit: timedelta | None = None) -> Store:
+    """The database behind a connection, with the settings of this process; the limit as ``Store.open`` has it."""
+    return Store.open(url_of(parts), Settings(), statement_limit)
 
 
 def storage_of(parts: Parts) -> dict[str, Any]:

@@ -51,12 +51,9 @@ def _refuse(_request: Request, error: HTTPException) -> HTMLResponse:
 def _session() -> Iterator[Connection]:
     from airflow.models.connection import Connection as Stored
 
-    from etl.connection import url_of
-    from etl.settings import Settings
-    from etl.store import Store
+    from etl.connection import store_of
 
-    store = Store.open(url_of(Stored.get_connection_from_secrets("conn_postgres")), Settings())
-    with store.session() as connection:
+    with store_of(Stored.get_connection_from_secrets("conn_postgres")).session() as connection:
         yield connection
 
 
