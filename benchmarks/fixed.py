@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks import results
 from benchmarks.server import database, server
 from local.one_run import airflow_home, environment
-from samples.generate import write_hours
+from samples.writing import write_hours
 
 BIN = Path(sys.executable).parent
 IMPORTS = (

@@ -26,7 +26,7 @@ from etl.loading import ledger, staging
 from etl.rules import rules
 from etl.settings import Settings
 from etl.store import Store
-from samples.generate import write_conn_log
+from samples.writing import write_conn_log
 
 GATE_LIMIT = 0.6
 REPORT_LIMIT = 60.0

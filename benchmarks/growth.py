@@ -23,7 +23,7 @@ from benchmarks.server import database, run, server
 from etl import embedded, pipeline
 from etl.settings import Settings
 from etl.store import Store
-from samples.generate import START, write_conn_log
+from samples.writing import START, write_conn_log
 
 PARTS = ("rows", "files", "full", "two")
 LAST_OF_SAME = date(2026, 3, 1)

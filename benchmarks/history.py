@@ -31,7 +31,7 @@ from etl import asking, maintenance, partitions, pipeline, questions
 from etl.loading import rollups
 from etl.settings import Settings
 from etl.store import Store
-from samples.generate import write_conn_log
+from samples.writing import write_conn_log
 
 FIRST = date(2026, 3, 1)
 START = datetime.combine(FIRST, datetime.min.time(), UTC)

@@ -26,7 +26,7 @@ from benchmarks.watch import Watch
 from etl import embedded
 from etl.rules import rules
 from samples.broken import KINDS
-from samples.generate import write_conn_log
+from samples.writing import write_conn_log
 
 BAD_EVERY = 1_000
 STEPS = ("before", "stage", "validate", "publish")

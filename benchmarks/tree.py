@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks import results
 from benchmarks.server import database, server
-from samples.generate import write_conn_log
+from samples.writing import write_conn_log
 
 SECOND_RUN_LIMIT = 5.0
 START = datetime(2024, 1, 1, tzinfo=UTC)

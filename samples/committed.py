@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from samples.generate import START, Format, write_conn_log
+from samples.writing import START, Format, write_conn_log
 
 FOLDER = Path(__file__).parent / "logs"
 SEED = 20_260_301

@@ -23,7 +23,7 @@ from benchmarks.load import Contender, whole_path
 from benchmarks.rivals.environments import HERE, RIVALS, ROOT, NotInstalled, Rival
 from benchmarks.server import database, run, server
 from etl import embedded
-from samples.generate import write_conn_log
+from samples.writing import write_conn_log
 
 OURS = "conn-etl"
 TARGETS = {"DuckDB": 1.0, "parsezeeklogs + COPY": 3.0, "pgloader": 8.0, "dlt": 20.0}

@@ -17,7 +17,7 @@ from benchmarks.server import database, server
 from etl import gx
 from etl.settings import Settings
 from etl.store import Store
-from samples.generate import write_conn_log
+from samples.writing import write_conn_log
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 ROWS = 200_000

@@ -14,8 +14,9 @@ import pytest
 from samples.broken import KINDS
 from samples.committed import FOLDER, HOURS, write_committed
 from samples.flows import community_ids
-from samples.generate import main, write_conn_log
+from samples.generate import main
 from samples.profiles import PROFILES
+from samples.writing import write_conn_log
 
 README = FOLDER.parent / "README.md"
 
