@@ -1,0 +1,110 @@
+"""Who is told of new problems: any class by its dotted path, once for each; one that fails leaves them untold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from etl import pipeline, telling
+from etl.statements import statement
+from etl.store import Store
+from tests.integration.conftest import Ask
+from tests.logs import flows, tsv, write
+
+
+class ToFile:
+    """A notifier: writes the context that it is called with to a file, one line a call, or fails."""
+
+    def __init__(self, *, path: str, fail: bool = False) -> None:
+        self.path, self.fail = path, fail
+
+    def __call__(self, context: Mapping[str, Any]) -> None:
+        if self.fail:
+            raise ConnectionError("nobody listens")
+        with Path(self.path).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(context) + "\n")
+
+
+def notifying(store: Store, path: Path, **arguments: Any) -> Store:
+    """The store with settings that have files which are turned down told to a file."""
+    notifier = {"class": f"{__name__}.ToFile", "arguments": {"path": str(path), **arguments}}
+    settings = store.settings.model_copy(update={"notifier": notifier, "alert_on": ("file",)})
+    return Store(url=store.url, engine=store.engine, settings=settings)
+
+
+def refuse(store: Store, path: Path) -> str:
+    """Load a log that is refused; returns its path."""
+    pipeline.ingest(store, [str(write(path, tsv(flows(3, conn_state="REG"))))])
+    return str(path)
+
+
+def heard(path: Path) -> list[dict[str, Any]]:
+    return (
+        [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    )
+
+
+def test_a_new_problem_is_told_once_with_its_title_and_the_callers_context(
+    store: Store, tmp_path: Path
+) -> None:
+    told = notifying(store, tmp_path / "told")
+    assert telling.tell(told, {"dag": "conn_quality"}) == []
+    assert heard(tmp_path / "told") == []  # nobody is called for nothing
+    path = refuse(store, tmp_path / "a.log")
+    (problem,) = telling.tell(told, {"dag": "conn_quality"})
+    assert path in problem.what
+    assert heard(tmp_path / "told") == [
+        {"dag": "conn_quality", "problems": problem.what, "title": problem.what}
+    ]
+    assert telling.tell(told, {}) == []
+    assert len(heard(tmp_path / "told")) == 1
+
+
+def test_several_problems_are_one_message(store: Store, tmp_path: Path) -> None:
+    told = notifying(store, tmp_path / "told")
+    refuse(store, tmp_path / "a.log")
+    telling.tell(told, {})
+    paths = [refuse(store, tmp_path / f"{name}.log") for name in "bc"]
+    telling.tell(told, {})
+    _, second = heard(tmp_path / "told")
+    assert second["title"] == "2 new problems with Zeek conn logs"
+    lines = second["problems"].splitlines()
+    assert all(any(path in line for line in lines) for path in paths)
+    assert not any("a.log" in line for line in lines)
+
+
+def test_a_notifier_that_fails_leaves_it_untold_and_the_next_one_hears_it(
+    store: Store, tmp_path: Path
+) -> None:
+    refuse(store, tmp_path / "a.log")
+    with pytest.raises(ConnectionError, match="nobody listens"):
+        telling.tell(notifying(store, tmp_path / "told", fail=True), {})
+    (problem,) = telling.tell(notifying(store, tmp_path / "told"), {})
+    assert [message["problems"] for message in heard(tmp_path / "told")] == [problem.what]
+
+
+def test_without_a_notifier_problems_are_returned_and_count_as_told(store: Store, tmp_path: Path) -> None:
+    refuse(store, tmp_path / "a.log")
+    quiet = notifying(store, tmp_path / "told")
+    without = Store(
+        url=store.url, engine=store.engine, settings=quiet.settings.model_copy(update={"notifier": None})
+    )
+    assert len(telling.tell(without, {})) == 1
+    assert telling.tell(quiet, {}) == []
+    assert heard(tmp_path / "told") == []
+
+
+def test_while_another_one_tells_nothing_is_told_twice(store: Store, ask: Ask, tmp_path: Path) -> None:
+    refuse(store, tmp_path / "a.log")
+    told = notifying(store, tmp_path / "told")
+    with store.engine.connect() as other:
+        assert other.execute(statement("completeness.one_teller"), {"log": "conn"}).scalar_one()
+        assert telling.tell(told, {}) == []
+        other.execute(sa.text("SELECT pg_advisory_unlock_all()"))
+    assert ask("SELECT count(*) FROM etl.problem WHERE told_at IS NOT NULL") == [(0,)]
+    assert len(telling.tell(told, {})) == 1
