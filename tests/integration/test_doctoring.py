@@ -1,4 +1,4 @@
-"""What ``conn-etl doctor`` says of databases that work but for one thing; what needs a server of its own is elsewhere."""
+"""What ``conn-etl doctor`` says of databases with one fault; what wants a server of its own is elsewhere."""
 
 from __future__ import annotations
 

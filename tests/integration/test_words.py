@@ -143,7 +143,7 @@ def test_unload_does_nothing_where_the_other_file_is_gone(say: Say, log: Path, a
         (("quarantine", "discard"), "give numbers, --file, --rule, --reason, --since, --until or --all"),
         (("quarantine", "discard", "--all"), 'say why, for those who ask later; add --why "…"'),
         (("quarantine", "replay", "--all", "--why", "x"), "no open line in quarantine fits"),
-        (("explain", "/"), "conn-etl: / is a folder; name one file of it"),
+        (("explain", "/etc"), "conn-etl: /etc is a folder; name one file of it"),
     ],
 )
 def test_misuse_is_one_line_with_the_way_out(

@@ -12,7 +12,7 @@ from typing import Self
 import pytest
 
 from etl import source
-from etl.errors import Gone, Misuse, Unreadable
+from etl.errors import EnvironmentProblem, Gone, Misuse, Unreadable
 from etl.models import FoundFile
 from tests.logs import flows, tsv, write
 
@@ -142,6 +142,24 @@ def test_a_path_that_is_not_there_is_a_misuse(tree: Path) -> None:
     for path in (tree / "nowhere", f"{tree}/nul\0", f"{tree}/\udcff"):
         with pytest.raises(Misuse):
             list(source.listed([str(path)]))
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("", "an empty path; give a log, or a folder of logs"),
+        ("stdin:gone", "pipe it into `conn-etl ingest -` again"),
+    ],
+)
+def test_a_path_that_stands_for_nothing_any_more_is_a_misuse(path: str, words: str) -> None:
+    with pytest.raises(Misuse, match=words):
+        list(source.listed([path]))
+
+
+def test_a_given_folder_that_is_closed_ends_the_listing(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may read all, so it is told that it may not
+    with pytest.raises(EnvironmentProblem, match="permission denied; let this user read the folder"):
+        list(source.listed([str(tree)]))
 
 
 def test_a_folder_comes_in_the_order_of_its_windows(tree: Path) -> None:
