@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -26,9 +26,10 @@ from benchmarks.watch import Watch
 from etl import embedded
 from etl.rules import rules
 from samples.broken import KINDS
-from samples.writing import write_conn_log
+from samples.writing import Format, write_conn_log
 
 BAD_EVERY = 1_000
+FORMATS: dict[Format, str] = {"json": "JSON.gz", "tsv": "TSV.gz"}
 STEPS = ("before", "stage", "validate", "publish")
 INDEXES = (
     "SELECT relid::regclass::text, count(indexrelid) FROM pg_partition_tree('zeek.conn')"
@@ -51,38 +52,60 @@ class Contender:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure and print; ``--json`` writes the figures too."""
+    """Clean logs: measure and print; ``--json`` writes the figures too."""
+    _part("load", clean_logs, arguments)
+
+
+def bad_lines(arguments: list[str] | None = None) -> None:
+    """The same, with and without a bad line in a thousand."""
+    _part("bad_lines", dirty_logs, arguments)
+
+
+def _part(
+    part: str, contenders: Callable[[Path, int], Iterator[Contender]], arguments: list[str] | None
+) -> None:
     parser = results.parser(__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", nargs="*", help="only contenders of these names")
     chosen = parser.parse_args(arguments)
     with server() as home, tempfile.TemporaryDirectory() as folder:
-        figures = measure(home, Path(folder), chosen.rows, chosen.rounds, chosen.only)
+        figures = measure(home, Path(folder), chosen.rows, chosen.rounds, contenders)
     show(figures)
-    results.save(chosen.json, "load", arguments, figures)
+    results.save(chosen.json, part, arguments, figures)
 
 
-def contenders(folder: Path, rows: int) -> Iterator[Contender]:
-    """Both formats: into days that exist, into new ones, with bad lines among the good."""
+def clean_logs(folder: Path, rows: int) -> Iterator[Contender]:
+    """Both formats: into days that exist, and into new ones."""
+    for fmt, name in FORMATS.items():
+        log = folder / f"conn.{fmt}.log.gz"
+        write_conn_log(log, rows, 7, fmt)
+        yield Contender(name=name, log=log)
+        if fmt == "json":
+            yield Contender(name=f"{name}, imports included", log=log, whole=True)
+        yield Contender(name=f"{name} into new days", log=log, new_days=True)
+
+
+def dirty_logs(folder: Path, rows: int) -> Iterator[Contender]:
+    """Both formats: clean, and with bad lines among the good, of all kinds in turn."""
     bad = range(BAD_EVERY // 2, rows, BAD_EVERY)
     broken = dict(zip(bad, islice(cycle(KINDS), len(bad)), strict=True))
-    for fmt, name in (("json", "JSON.gz"), ("tsv", "TSV.gz")):
+    for fmt, name in FORMATS.items():
         clean, dirty = folder / f"conn.{fmt}.log.gz", folder / f"dirty.{fmt}.log.gz"
-        write_conn_log(clean, rows, 7, fmt)  # type: ignore[arg-type]
-        write_conn_log(dirty, rows, 7, fmt, broken=broken)  # type: ignore[arg-type]
+        write_conn_log(clean, rows, 7, fmt)
+        write_conn_log(dirty, rows, 7, fmt, broken=broken)
         yield Contender(name=name, log=clean)
-        if fmt == "json":
-            yield Contender(name=f"{name}, imports included", log=clean, whole=True)
-        yield Contender(name=f"{name} into new days", log=clean, new_days=True)
         yield Contender(name=f"{name}, 1 bad line in {BAD_EVERY:,}", log=dirty, bad=len(bad), clean=name)
 
 
 def measure(
-    home: Path, folder: Path, rows: int, rounds: int, only: list[str] | None = None
+    home: Path,
+    folder: Path,
+    rows: int,
+    rounds: int,
+    contenders: Callable[[Path, int], Iterator[Contender]],
 ) -> dict[str, Any]:
     """Medians by contender: seconds, ratio to COPY, processor seconds by step, memory of process and sessions."""
-    chosen = [contender for contender in contenders(folder, rows) if not only or contender.name in only]
+    chosen = list(contenders(folder, rows))
     csv = folder / "clean.csv"
     clean_rows(database(home, "clean"), next(c.log for c in chosen if not c.bad), csv)
     copies: list[dict[str, Any]] = []

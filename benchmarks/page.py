@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from benchmarks import results
@@ -84,7 +85,7 @@ def rounds(f: dict[str, Any]) -> str:
     return "1 round" if f["rounds"] == 1 else f"{f['rounds']} rounds"
 
 
-def load(f: dict[str, Any]) -> Iterable[str]:
+def load(f: dict[str, Any], chart: str = "load") -> Iterable[str]:
     """Ratios, memory, bad lines, core seconds."""
     rows, copy = f["rows"], f["copy"]
     index = f["indexes"]["indexes"]
@@ -124,7 +125,7 @@ def load(f: dict[str, Any]) -> Iterable[str]:
         ["", "seconds", "its COPY", "rows/s", "of COPY", "process, peak MiB", "sessions, peak MiB"], lines
     )
     yield bars(
-        "load",
+        chart,
         "share of plain COPY's rate",
         [{"what": n, "value": c["ratio"]} for n, c in f["contenders"].items()],
     )
@@ -257,6 +258,7 @@ def history(f: dict[str, Any]) -> Iterable[str]:
 
 SECTIONS: dict[str, tuple[str, Section]] = {
     "load": ("Loading beside plain COPY", load),
+    "bad_lines": ("One bad line in a thousand", partial(load, chart="bad_lines")),
     "rivals": ("Beside others", rivals),
     "quality": ("The gate and the report", quality),
     "growth": ("As work grows", growth),

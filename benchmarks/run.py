@@ -13,6 +13,7 @@ from benchmarks.rivals import contest
 
 PARTS = {
     "load": load.main,
+    "bad_lines": load.bad_lines,
     "rivals": contest.main,
     "quality": gate.main,
     "growth": growth.main,
