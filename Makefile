@@ -113,7 +113,7 @@ audit: $(STAMP)
 # Tests of the stack start processes that end by SIGKILL, and tell nothing.
 COVERED := $(addprefix tests/,unit integration dags browser $(addprefix system/test_,s3.py doctor.py runbook.py backfill.py))
 coverage: $(STAMP) ## Branch coverage of etl/ by these tests, which is at least 95 % (takes twice as long as they)
-	$(PYTEST) $(COVERED) --cov --cov-report=term-missing $(ARGS)
+	$(PYTEST) $(COVERED) --cov --cov-report=term-missing --cov-fail-under=95 $(ARGS)
 
 mutation: $(STAMP) ## Mutants of etl/mapping.py that the tests let live (half an hour)
 	$(VENV)/bin/mutmut run --max-children 1 $(ARGS)

@@ -75,7 +75,7 @@ def explain(path: str, settings: Settings, store: Store | None) -> Explanation:
         Misuse: there is no such file.
     """
     found = list(itertools.islice(source.listed([path], sensors_of(settings)), 2))
-    if len(found) != 1:
+    if len(found) != 1 or found[0].path not in {path, source.named(path)}:
         raise Misuse(f"{source.named(path)} is a folder", hint="name one file of it")
     (file,) = found
     reading = _read(file, settings)

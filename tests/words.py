@@ -25,6 +25,8 @@ class Said:
 
 
 Say = Callable[..., Said]
+WIDE = 400
+"""Columns of the screen."""
 
 
 @pytest.fixture
@@ -35,16 +37,18 @@ def say(
 
     ``without`` names variables that are not set.
     """
+    from etl.cli import words
     from etl.cli.app import main
 
     def run(*arguments: object, without: Collection[str] = (), **environment: str) -> Said:
-        given = {"CONN_ETL_DATABASE_URL": database_url, "CONN_ETL_ATTEMPTS": "1", "COLUMNS": "400"}
+        given = {"CONN_ETL_DATABASE_URL": database_url, "CONN_ETL_ATTEMPTS": "1"}
         with monkeypatch.context() as patch:
             for name, value in (given | environment).items():
                 if name not in without:
                     patch.setenv(name, value)
             patch.setattr(sys, "argv", ["conn-etl", *map(str, arguments)])
             patch.chdir(tmp_path)
+            patch.setattr(words.out, "width", WIDE)  # it asked for COLUMNS when it was made
             capsys.readouterr()
             with pytest.raises(SystemExit) as ended:
                 main()

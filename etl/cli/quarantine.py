@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from datetime import datetime
@@ -117,10 +118,17 @@ def export(  # noqa: PLR0913  a verb's options are its arguments
         chosen = _choice(ids, file, rule, reason, since, until, every=True)
         lines = replay.lines(connection, chosen)
         if to is None:
+            _as_bytes_were(sys.stdout)
             write(lines, sys.stdout)
         else:
             with to.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
                 write(lines, stream)
+
+
+def _as_bytes_were(stream: TextIO) -> None:
+    """Let bytes that are no UTF-8 come out as they were; a stream of a test has no encoding to change."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(encoding="utf-8", errors="surrogateescape")
 
 
 def _write_json(lines: Iterable[Mapping[Any, Any]], stream: TextIO) -> None:

@@ -131,7 +131,7 @@ def dump(value: Mapping[str, Any]) -> None:
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows, numbers to the right; text from logs is shown, never interpreted."""
-    grid = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         grid.add_column(column)
     empty = True
@@ -140,8 +140,10 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
         grid.add_row(*(shown(cell) for cell in row))
     if empty:
         out.print(f"{title}: none", markup=False)
-    else:
-        out.print(grid)
+        return
+    if title:  # not the grid's own, which wraps at the grid's width
+        out.print(title, style="italic", markup=False, soft_wrap=True)
+    out.print(grid)
 
 
 def shown(value: object) -> Any:

@@ -10,7 +10,7 @@ ORDER BY state;
 -- name: problems
 SELECT etl_file_id, path, state, kind, reason, finished_at
 FROM etl.file
-WHERE state IN ('refused', 'failed', 'incomplete')
+WHERE state IN ('refused', 'failed', 'incomplete') OR kind = 'not_replaced'
 ORDER BY finished_at DESC, etl_file_id DESC
 LIMIT :most;
 

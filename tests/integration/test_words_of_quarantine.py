@@ -139,10 +139,7 @@ def test_export_as_log_is_a_log_on_stdout_and_the_same_in_a_file(
     assert [line for line in lines if not line.startswith("#")] == [*written[0][28:30], written[1][8]]
 
 
-STRICT = pytest.mark.xfail(reason="stdout takes no surrogates where the locale is UTF-8: a traceback")
-
-
-@pytest.mark.parametrize("encoding", ["utf-8:surrogateescape", pytest.param("utf-8:strict", marks=STRICT)])
+@pytest.mark.parametrize("encoding", ["utf-8:surrogateescape", "utf-8:strict", "ascii:strict"])
 def test_export_as_log_leaves_bytes_that_are_no_text_as_they_are(
     database_url: str, store: Store, tmp_path: Path, encoding: str
 ) -> None:
