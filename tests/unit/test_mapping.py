@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl import times
+from etl import mapping, times
 from etl.fields import CONN, FIELDS
 from etl.loading.encoding import to_csv
-from etl.mapping import empty, frame_schema, standard
+from etl.mapping import Fault, empty, frame_schema, standard
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -25,6 +25,12 @@ def raw(**columns: list[Any]) -> pl.DataFrame:
     named = {name.replace("__", "."): values for name, values in columns.items()}
     height = len(next(iter(named.values())))
     return pl.DataFrame(named).with_columns(etl_line=pl.int_range(1, height + 1, dtype=pl.Int64, eager=True))
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> None:
+    """Expressions are kept by schema: without this only the first test of a schema would make them."""
+    mapping._conversions.cache_clear()
 
 
 def test_the_schema_is_the_contract() -> None:
@@ -39,6 +45,13 @@ def test_a_null_is_no_fault_and_a_lost_value_is_one() -> None:
     assert [(f.line, f.field, f.reason, f.rule(CONN)) for f in faults] == [
         (2, "orig_bytes", "not_an_integer", "type.src_bytes")
     ]
+
+
+@pytest.mark.parametrize(
+    ("field", "rule"), [("orig_bytes", "type.src_bytes"), (None, "row.shape"), ("made_up", "row.shape")]
+)
+def test_a_fault_counts_in_the_rule_of_its_column_or_in_that_of_the_row(field: str | None, rule: str) -> None:
+    assert Fault(line=1, field=field, reason="x").rule(CONN) == rule
 
 
 def test_a_line_with_several_faults_is_one_fault() -> None:
