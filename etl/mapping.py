@@ -186,7 +186,7 @@ def _settled(field: Field, raw: pl.DataFrame, mapped: pl.DataFrame) -> pl.Series
 
 
 def _is_address(text: str) -> bool:
-    """Whether it is one whole IPv6 address without zone or netmask; of IPv4 there is no form that ``_ip`` leaves open."""
+    """Whether it is one whole IPv6 address without zone or netmask; ``_ip`` leaves no form of IPv4 open."""
     try:
         IPv6Address(text)
     except AddressValueError:
