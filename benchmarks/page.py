@@ -203,7 +203,7 @@ def growth(f: dict[str, Any]) -> Iterable[str]:
     """A table and a chart a part."""
     for name, words in GROWTH.items():
         if name in f:
-            yield words + "\n"
+            yield " ".join([words, f.get("remarks", {}).get(name, "")]).strip() + "\n"
             yield table(
                 ["", "seconds", "rows/s", "peak MiB", "of the first"],
                 [
