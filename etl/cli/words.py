@@ -76,7 +76,7 @@ def store() -> Store:
     chosen = settings()
     if chosen.database_url is not None:
         return Store.open(chosen.database_url.get_secret_value(), chosen)
-    home = chosen.home or embedded.default_home()
+    home = home_of(chosen)
     status = embedded.status(home)
     if not status.running and not status.data.exists():
         raise EnvironmentProblem(
