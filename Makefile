@@ -115,7 +115,7 @@ COVERED := $(addprefix tests/,unit integration dags browser $(addprefix system/t
 coverage: $(STAMP) ## Branch coverage of etl/ by these tests, which is at least 95 % (takes twice as long as they)
 	$(PYTEST) $(COVERED) --cov --cov-report=term-missing --cov-fail-under=95 $(ARGS)
 
-mutation: $(STAMP) ## Mutants of etl/mapping.py that the tests let live (half an hour)
+mutation: $(STAMP) ## Mutants of etl/mapping/values.py that the tests let live (half an hour)
 	$(VENV)/bin/mutmut run --max-children 1 $(ARGS)
 	$(VENV)/bin/mutmut results
 

@@ -32,7 +32,7 @@ def main() -> None:
     if whole:
         threading.Thread(target=gx.load, daemon=True).start()
     else:
-        import etl.mapping
+        import etl.mapping.values
         import etl.reader.files  # noqa: F401
 
         gx.load()

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from etl import source
 from etl.fields import CONN
+from etl.mapping import names
 from etl.models import Format
-from etl.reader import careful, naming
+from etl.reader import careful
 from etl.reader.compression import Decompressed
 from etl.reader.plan import objects
 from etl.settings import Settings
@@ -45,7 +46,7 @@ def columns_of(
     path: str, formats: Sequence[Format], extra: Mapping[str, str], settings: Settings
 ) -> list[Column]:
     """The log's columns in its order: of the header, or of the first lines of a JSON log."""
-    names = naming.Names(CONN, settings.aliases)
+    names = names.Names(CONN, settings.aliases)
     types = {name: t for f in formats for name, t in zip(f.fields, f.types, strict=False)} | dict(extra)
     nested: set[str] = set()
     written: dict[str, None] = {}
@@ -70,10 +71,10 @@ def _head(path: str, settings: Settings) -> list[bytes]:
 
 
 def _column(
-    name: str, names: naming.Names, winners: Mapping[str, str], nested: Collection[str], kind: str | None
+    name: str, names: names.Names, winners: Mapping[str, str], nested: Collection[str], kind: str | None
 ) -> Column:
     found, rank = names.find(name)
-    if name == naming.LOG_COLUMN:
+    if name == names.LOG_COLUMN:
         return Column(name=name, type=kind, field=None, why="names the log; not kept")
     if found is None:
         return Column(name=name, type=kind, field=None, why="not in the dictionary: kept in extra")

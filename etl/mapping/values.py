@@ -16,8 +16,8 @@ from typing import Any
 
 import polars as pl
 
-from etl import times
 from etl.fields import CONN, Field, Log
+from etl.mapping import times
 
 _TYPES: dict[str, pl.DataType | type[pl.DataType]] = {
     "date_time": pl.Datetime("us", "UTC"),

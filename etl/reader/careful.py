@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 from etl.fields import Field
-from etl.reader.naming import LOG_COLUMN, Names
+from etl.mapping.names import LOG_COLUMN, Names
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _INTEGER = re.compile(r"-?[0-9]+")

@@ -16,14 +16,14 @@ import polars as pl
 
 from etl.errors import NotAConnLog
 from etl.fields import Log
-from etl.mapping import Fault, empty, standard
+from etl.mapping.names import Names
+from etl.mapping.values import Fault, empty, standard
 from etl.models import Block, Format, RawLine, ReadOptions, Reject, Scan
 from etl.reader import header
 from etl.reader.blocks import Piece, cut
 from etl.reader.compression import Decompressed
 from etl.reader.jsonl import FORMAT as JSON
 from etl.reader.jsonl import JsonSource
-from etl.reader.naming import Names
 from etl.reader.parts import Part
 from etl.reader.tsv import TsvSource
 

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from etl.errors import MissingColumn, NotAConnLog, OtherLog
-from etl.mapping import Fault, text_frame
+from etl.mapping.names import LOG_COLUMN, Names, is_other_log
+from etl.mapping.values import Fault, text_frame
 from etl.models import Format
 from etl.reader import careful
 from etl.reader.blocks import Piece
 from etl.reader.lines import Lines, without
-from etl.reader.naming import LOG_COLUMN, Names, is_other_log
 from etl.reader.parts import Part
 from etl.reader.plan import Plan, learnt, objects
 

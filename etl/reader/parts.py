@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from etl.mapping import Fault
+from etl.mapping.values import Fault
 from etl.models import Format
 
 

@@ -12,10 +12,10 @@ import numpy.typing as npt
 import polars as pl
 
 from etl.fields import Field
+from etl.mapping.names import LOG_COLUMN, Names
 from etl.reader import careful, extra
 from etl.reader.compression import TAKEN_FOR_PACKED
 from etl.reader.lines import Lines, Mask, Said, agree, agreeing
-from etl.reader.naming import LOG_COLUMN, Names
 
 _MOST_COLUMNS = 300
 _FEW = 4

@@ -13,11 +13,11 @@ import polars as pl
 
 from etl.errors import FileError
 from etl.fields import Log
-from etl.mapping import Fault, empty, standard, text_frame
+from etl.mapping.names import Names
+from etl.mapping.values import Fault, empty, standard, text_frame
 from etl.models import Format
 from etl.reader import careful
 from etl.reader.blocks import Piece
-from etl.reader.naming import Names
 from etl.reader.tsv import TsvSource
 
 

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from etl.mapping import Fault
+from etl.mapping.names import Names
+from etl.mapping.values import Fault
 from etl.models import Format
 from etl.reader import extra
 from etl.reader.blocks import NEWLINE
 from etl.reader.compression import TAKEN_FOR_PACKED
 from etl.reader.header import Run, unescaped
 from etl.reader.lines import Lines, without
-from etl.reader.naming import Names
 from etl.reader.parts import Part
 
 _TYPED: dict[str, type[pl.DataType]] = {

@@ -29,7 +29,7 @@ def warm() -> None:
     import polars as pl  # noqa: F401
     import psycopg2  # noqa: F401
 
-    from etl import gx, mapping, pipeline, quality, reader, rules, schema  # noqa: F401
+    from etl import gx, rules
     from etl.cli import admin, ask, load  # noqa: F401
     from etl.loading import filling
 

@@ -7,7 +7,7 @@ from collections import Counter
 
 from etl.errors import FileError
 from etl.loading.encoding import to_csv
-from etl.mapping import frame_schema
+from etl.mapping.values import frame_schema
 from etl.models import ReadOptions
 from etl.reader.files import ConnReader, raw_lines
 

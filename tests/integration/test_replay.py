@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from etl import mapping, pipeline, replay, rules
+from etl import pipeline, replay, rules
 from etl.cli.app import app
 from etl.errors import Misuse
+from etl.mapping import values
 from etl.replay import Choice
 from etl.resources import resource_dir
 from etl.store import Store
@@ -74,9 +75,9 @@ def patched(store: Store, **changes: Any) -> Store:
 
 def mend(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next version of the mapping: it knows one more word for true."""
-    monkeypatch.setitem(mapping._BOOLEANS, "maybe", True)  # noqa: FBT003
-    mapping._conversions.cache_clear()
-    monkeypatch.setattr(mapping, "_conversions", mapping._conversions.__wrapped__)
+    monkeypatch.setitem(values._BOOLEANS, "maybe", True)  # noqa: FBT003
+    values._conversions.cache_clear()
+    monkeypatch.setattr(values, "_conversions", values._conversions.__wrapped__)
 
 
 def run(store: Store, **choice: Any) -> replay.Replayed:

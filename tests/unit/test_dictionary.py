@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from etl import dictionary
 from etl.fields import FIELDS
+from etl.mapping import dictionary
 
 ROOT = Path(__file__).parents[2]
 
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 def test_the_page_is_up_to_date() -> None:
     page = ROOT / "docs" / "fields.md"
     assert page.read_text(encoding="utf-8") == dictionary.markdown(), (
-        "run: python -m etl.dictionary > docs/fields.md"
+        "run: python -m etl.mapping.dictionary > docs/fields.md"
     )
 
 

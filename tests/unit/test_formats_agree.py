@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from etl.fields import CONN, FIELDS
-from etl.mapping import standard
+from etl.mapping.names import Names
+from etl.mapping.values import standard
 from etl.reader import careful
-from etl.reader.naming import Names
 from tests.unit.flows import NAMES, ROWS, Row, json_line, read, tsv, values
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl import mapping, times
 from etl.fields import CONN, FIELDS
 from etl.loading.encoding import to_csv
-from etl.mapping import Fault, empty, frame_schema, standard
+from etl.mapping import times, values
+from etl.mapping.values import Fault, empty, frame_schema, standard
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -30,7 +30,7 @@ def raw(**columns: list[Any]) -> pl.DataFrame:
 @pytest.fixture(autouse=True)
 def _fresh() -> None:
     """Expressions are kept by schema: without this only the first test of a schema would make them."""
-    mapping._conversions.cache_clear()
+    values._conversions.cache_clear()
 
 
 def test_the_schema_is_the_contract() -> None:

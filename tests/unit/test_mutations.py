@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from etl.errors import FileError
 from etl.loading.encoding import to_csv
-from etl.mapping import frame_schema
+from etl.mapping.values import frame_schema
 from etl.models import ReadOptions
 from etl.reader.files import ConnReader, raw_lines
 from tests.unit.flows import ROWS, json_line, tsv

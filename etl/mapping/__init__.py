@@ -1,0 +1,1 @@
+"""Zeek's columns to standard columns: pure functions, no I/O."""
