@@ -25,9 +25,10 @@ def main() -> None:
     whole = sys.argv[1] == "--whole"
     paths = sys.argv[2:] if whole else sys.argv[1:]
     begin = time.monotonic()
-    from etl import db, gx, pipeline
+    from etl import gx, pipeline
+    from etl.database import engine
+    from etl.database.store import Store
     from etl.settings import Settings
-    from etl.store import Store
 
     if whole:
         threading.Thread(target=gx.load, daemon=True).start()
@@ -39,7 +40,7 @@ def main() -> None:
     imported = time.monotonic()
     store = Store.open(os.environ["CONN_ETL_DATABASE_URL"], Settings())
     marks = [("before", imported, time.process_time())]
-    db.label = _noted(db.label, marks)
+    engine.label = _noted(engine.label, marks)
     summary = pipeline.ingest(store, paths)
     done = time.monotonic()
     marks.append(("after", done, time.process_time()))

@@ -10,9 +10,9 @@ from psycopg2 import sql
 
 from benchmarks.server import run
 from etl import pipeline
+from etl.database.store import Store
 from etl.fields import CONN
 from etl.settings import Settings
-from etl.store import Store
 
 DAYS = (
     "SELECT etl.ensure_partition(day::date)"

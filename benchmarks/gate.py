@@ -21,11 +21,12 @@ import sqlalchemy as sa
 from benchmarks import history, results
 from benchmarks.copying import clean_rows, plain_copy
 from benchmarks.server import database, server
-from etl import db, gx, pipeline, quality, report
+from etl import gx, pipeline, quality, report
+from etl.database import engine
+from etl.database.store import Store
 from etl.loading import ledger, staging
 from etl.rules import rules
 from etl.settings import Settings
-from etl.store import Store
 from samples.writing import write_conn_log
 
 GATE_LIMIT = 0.6
@@ -91,7 +92,7 @@ def judged(store: Store, batch_id: int) -> tuple[float, int]:
     with store.loading() as connection, connection.begin() as transaction:
         files = ledger.batch_files(connection, batch_id)
         staging.bind(connection, batch_id)
-        url = db.url_as(connection, store.url, store.settings, "conn-etl gate")
+        url = engine.url_as(connection, store.url, store.settings, "conn-etl gate")
         rows_read = {file.etl_file_id: file.rows_read or 0 for file in files}
         begin = time.monotonic()
         outcomes = quality.gate(

@@ -20,9 +20,10 @@ from benchmarks import history, results
 from benchmarks.copying import DAYS, rows_in
 from benchmarks.load import Contender, load_here
 from benchmarks.server import database, run, server
-from etl import embedded, pipeline
+from etl import pipeline
+from etl.database import embedded
+from etl.database.store import Store
 from etl.settings import Settings
-from etl.store import Store
 from samples.writing import START, write_conn_log
 
 PARTS = ("rows", "files", "full", "two")

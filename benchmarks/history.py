@@ -28,9 +28,9 @@ from sqlalchemy.engine import Connection
 from benchmarks import results, ten_years
 from benchmarks.server import database, server
 from etl import asking, maintenance, partitions, pipeline, questions
+from etl.database.store import Store
 from etl.loading import rollups
 from etl.settings import Settings
-from etl.store import Store
 from samples.writing import write_conn_log
 
 FIRST = date(2026, 3, 1)

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg2
 from psycopg2 import sql
 
-from etl import db, embedded, schema
+from etl.database import embedded, engine, schema
 from etl.settings import Settings
 
 
@@ -33,7 +33,7 @@ def database(home: Path, name: str) -> str:
     for statement in ("DROP DATABASE IF EXISTS {} WITH (FORCE)", "CREATE DATABASE {}"):
         run(embedded.url(home, "postgres"), sql.SQL(statement).format(sql.Identifier(name)))
     url = embedded.url(home, name)
-    schema.migrate(db.connect_engine(db.parse_url(url), Settings()))
+    schema.migrate(engine.connect_engine(engine.parse_url(url), Settings()))
     return url
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl import asking, partitions, questions
-from etl.statements import statement
-from etl.store import Store
+from etl.database.statements import statement
+from etl.database.store import Store
 
 LEAVES = 3_650
 SESSIONS = 8

@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     from airflow.sdk.execution_time.context import OutletEventAccessors
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-    from etl.store import Store
+    from etl.database.store import Store
 
 ZEEK_CONN = Asset("zeek_conn")
 """The table; an event a run that added rows, with extra {rows, batches, days, run_id}."""
@@ -105,7 +105,7 @@ def _moment(text: str | None) -> datetime | None:
 
 def _store() -> Store:
     """The database behind ``conn_postgres``, and access to the logs."""
-    from etl.connection import store_of
+    from etl.database.airflow import store_of
 
     _use_storage()
     return store_of(Connection.get("conn_postgres"), STATEMENT_LIMIT)
@@ -114,7 +114,7 @@ def _store() -> Store:
 def _use_storage() -> None:
     """Hand the connection ``conn_logs`` to the object store's driver; without one the environment counts."""
     from etl import source
-    from etl.connection import storage_of
+    from etl.database.airflow import storage_of
 
     try:
         connection = Connection.get("conn_logs")
@@ -128,7 +128,8 @@ def discover(
     params: dict[str, Any], run_id: str, outlet_events: OutletEventAccessors, ti: RuntimeTaskInstance
 ) -> list[int]:
     """Claim the files that wait for this run, cut into batches; a retry claims them anew."""
-    from etl import lineage, pipeline
+    from etl import pipeline
+    from etl.database import lineage
     from etl.errors import Misuse
 
     store = _store()
@@ -187,7 +188,8 @@ def _label(batch_id: int) -> None:
 @task(trigger_rule="all_done", inlets=[LOGS], outlets=[ZEEK_CONN, TABLE])
 def announce(run_id: str, outlet_events: OutletEventAccessors) -> None:
     """Emit ``zeek_conn`` once for the run; without rows skip, since only a skipped task emits nothing."""
-    from etl import lineage, summary
+    from etl import summary
+    from etl.database import lineage
 
     store = _store()
     with store.session() as connection:

@@ -41,14 +41,14 @@ from airflow.sdk import (
 )
 
 if TYPE_CHECKING:
-    from etl.store import Store
+    from etl.database.store import Store
 
 STATEMENT_LIMIT = timedelta(minutes=350)
 
 
 def _store() -> Store:
     """The database behind ``conn_postgres``; an index of a large day may take long."""
-    from etl.connection import store_of
+    from etl.database.airflow import store_of
 
     return store_of(Connection.get("conn_postgres"), STATEMENT_LIMIT)
 

@@ -47,7 +47,7 @@ from airflow.sdk import (
 from airflow.sdk.exceptions import AirflowFailException
 
 if TYPE_CHECKING:
-    from etl.store import Store
+    from etl.database.store import Store
 
 LOOK_BACK = timedelta(hours=25)
 MOST_DAYS = 60
@@ -56,7 +56,7 @@ STATEMENT_LIMIT = timedelta(minutes=110)
 
 def _store() -> Store:
     """The database behind ``conn_postgres``."""
-    from etl.connection import store_of
+    from etl.database.airflow import store_of
 
     return store_of(Connection.get("conn_postgres"), STATEMENT_LIMIT)
 

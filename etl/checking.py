@@ -17,12 +17,13 @@ from typing import Any
 
 from sqlalchemy.engine import URL, Connection
 
-from etl import db, gx, quality
-from etl.db import execute
+from etl import gx, quality
+from etl.database import engine
+from etl.database.engine import execute
+from etl.database.statements import statement
+from etl.database.store import Store
 from etl.errors import Misuse
 from etl.rules import Rule, rules, under_policy
-from etl.statements import statement
-from etl.store import Store
 
 _KEYS = {"conn_relation": ("etl_file_id", "etl_line"), "drift": ("day", "measure")}
 """What identifies a row of each relation."""
@@ -54,7 +55,7 @@ def check_day(store: Store, day: date, run_id: str | None = None) -> list[Verdic
     with store.loading() as connection:
         measure(connection, day)
         with connection.begin():
-            url = db.url_as(connection, store.url, store.settings, "conn-etl checks")
+            url = engine.url_as(connection, store.url, store.settings, "conn-etl checks")
             wanted = under_policy(rules("after"), store.settings.rule_severity)
             verdicts = [
                 verdict for relation in _KEYS for verdict in _check(connection, url, relation, wanted, day)
@@ -163,5 +164,5 @@ def data_docs(store: Store, folder: Path) -> Path:
         newest = execute(connection, "checks.newest_day").scalar_one()
         if newest is None:
             raise Misuse("no row yet", hint="load something first")
-        url = db.url_as(connection, store.url, store.settings, "conn-etl data docs")
+        url = engine.url_as(connection, store.url, store.settings, "conn-etl data docs")
     return gx.data_docs(url, f"zeek.conn_{newest:%Y%m%d}", rules("gate"), folder)

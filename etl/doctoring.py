@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl import schema, surroundings
-from etl.db import execute, free_bytes
+from etl import surroundings
+from etl.database import schema
+from etl.database.engine import execute, free_bytes
+from etl.database.store import Store
 from etl.errors import ConnEtlError
 from etl.settings import Settings
-from etl.store import Store
 from etl.surroundings import Finding
 from etl.zones import wrong_zones
 

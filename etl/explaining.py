@@ -12,7 +12,8 @@ from sqlalchemy.engine import Connection
 
 from etl import source
 from etl.columns import Column, columns_of, version
-from etl.db import execute
+from etl.database.engine import execute
+from etl.database.store import Store
 from etl.errors import FileError, Misuse, OtherLog
 from etl.fields import FIELDS
 from etl.loading import ledger
@@ -20,7 +21,6 @@ from etl.models import Format, FoundFile, Reader, Reject, Scan
 from etl.pipeline.looking import sensors_of
 from etl.pipeline.steps import budget_of, reader_of
 from etl.settings import Settings
-from etl.store import Store
 
 SHOWN = 5
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.engine import URL
 
-from etl.db import translate_text, translate_wrapped
+from etl.database.engine import translate_text, translate_wrapped
 from etl.errors import ConnEtlError, EnvironmentProblem, PermanentError
 from etl.rules import Rule
 

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl import db, partitions
+from etl import partitions
+from etl.database import engine
 from etl.loading import ledger, rollups, staging
 
 if TYPE_CHECKING:
-    from etl.store import Store
+    from etl.database.store import Store
 
 MAINTENANCE_LOCK = 7105
 """Advisory lock of the one session that maintains the database."""
@@ -64,8 +65,8 @@ def _owning(store: Store) -> Iterator[tuple[Connection, Connection]]:
     with store.session() as connection, store.session() as second:
         alone = second.execution_options(isolation_level="AUTOCOMMIT")
         for one in (connection, alone):
-            db.execute(one, "session.act_as_owner")
-            db.execute(one, "session.label", name="conn-etl maintenance")
+            engine.execute(one, "session.act_as_owner")
+            engine.execute(one, "session.label", name="conn-etl maintenance")
             one.exec_driver_sql("SET lock_timeout = 0")
             one.commit()
         with _maintaining(connection):
@@ -127,16 +128,18 @@ def prune(store: Store) -> Pruned:
         left_over = 0
         for batch_id in ledger.orphans(connection, settings.claim_for):
             with connection.begin():
-                if db.idle(connection, batch_id):
+                if engine.idle(connection, batch_id):
                     staging.drop(connection, batch_id)
                     left_over += 1
         results = lines = 0
         with connection.begin():
             if settings.keep_results is not None:
-                results = db.execute(
+                results = engine.execute(
                     connection, "partitions.prune_results", keep=settings.keep_results
                 ).rowcount
             if settings.keep_quarantine is not None:
-                rows = db.execute(connection, "partitions.prune_quarantine", keep=settings.keep_quarantine)
+                rows = engine.execute(
+                    connection, "partitions.prune_quarantine", keep=settings.keep_quarantine
+                )
                 lines = sum(row.deleted for row in rows)
     return Pruned(staging=left_over, results=results, quarantine=lines)

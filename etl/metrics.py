@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.engine import Connection
 
 from etl.completeness import RECENT, holes
-from etl.db import execute, free_bytes
+from etl.database.engine import execute, free_bytes
 from etl.settings import Settings
 
 STATES = (

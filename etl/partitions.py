@@ -16,11 +16,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl.db import execute
+from etl.database.engine import execute
+from etl.database.locks import lock_days
+from etl.database.statements import statement
 from etl.errors import Misuse
 from etl.loading import rollups
-from etl.loading.locking import lock_days
-from etl.statements import statement
 
 INDEXES = ("src", "dst", "uid")
 """Indexes of a sealed day; docs/decisions says why these and why not earlier."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy.engine import Connection
 
 from etl.completeness import holes, lagging
-from etl.db import execute
+from etl.database.engine import execute
 from etl.settings import Settings
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy.engine import URL, Connection
 
 from etl import gx
-from etl.db import execute, log_of
+from etl.database.engine import execute, log_of
 from etl.rules import LEDGER_RULES, rules, under_policy
 
 EXAMPLES = 5

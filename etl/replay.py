@@ -17,13 +17,14 @@ from typing import Any, TextIO
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl import db, pipeline, quality, schema
-from etl.db import execute
+from etl import pipeline, quality
+from etl.database import engine, schema
+from etl.database.engine import execute
+from etl.database.store import Store
 from etl.errors import Misuse
 from etl.loading import ledger, replaying, staging
 from etl.loading.replaying import Act
 from etl.models import Format
-from etl.store import Store
 
 CHUNK = 50_000
 """Lines of one transaction."""
@@ -130,11 +131,11 @@ def _chunks(ids: Sequence[int]) -> Iterator[list[int]]:
 
 def _replay(store: Store, connection: Connection, ids: Sequence[int], act: Act) -> Counter[str]:
     batch_id = ledger.new_batch(connection)
-    with db.batch_lock(connection, batch_id):
+    with engine.batch_lock(connection, batch_id):
         counts = _stage(store, connection, batch_id, ids)
         with connection.begin():
             staging.bind(connection, batch_id)
-            url = db.url_as(connection, store.url, store.settings, "conn-etl gate")
+            url = engine.url_as(connection, store.url, store.settings, "conn-etl gate")
             quality.gate(connection, url, staging.table(batch_id), counts, pipeline.policy_of(store.settings))
         replaying.make_days_of(connection, batch_id, list(counts))
         return replaying.publish(connection, batch_id, ids, list(counts), act)
@@ -173,7 +174,7 @@ def _stage_lines(
     frame, faults = read_again(of_file, line_format, store.log, store.settings.aliases)
     if frame.height:
         csv = to_csv(frame, etl_file_id)
-        db.copy_in(connection, staging.table(batch_id), store.log.copy_columns, csv)
+        engine.copy_in(connection, staging.table(batch_id), store.log.copy_columns, csv)
     if faults:
         execute(
             connection,

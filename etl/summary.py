@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from etl.db import execute
-from etl.statements import statement
+from etl.database.engine import execute
+from etl.database.statements import statement
 
 Rows = list[dict[str, Any]]
 

@@ -12,9 +12,9 @@ from importlib import import_module
 from typing import Any
 
 from etl import problems
-from etl.db import execute, free_bytes
+from etl.database.engine import execute, free_bytes
+from etl.database.store import Store
 from etl.problems import Problem
-from etl.store import Store
 
 LOOK_BACK = timedelta(hours=25)
 """A daily run sees everything since the one before."""

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl.db import execute
+from etl.database.engine import execute
 from etl.loading import rollups
 from etl.models import HAS_ROWS
 

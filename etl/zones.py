@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from sqlalchemy.engine import Connection
 
-from etl.db import execute
+from etl.database.engine import execute
 
 QUARTER = timedelta(minutes=15)
 LATE = timedelta(seconds=10)

@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
 
-from etl.connection import as_json
+from etl.database.airflow import as_json
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -69,7 +69,7 @@ def _say(text: str) -> None:
 
 def _database(home: Path) -> str:
     """The database's URL: that of the settings, else of the embedded server, started and migrated."""
-    from etl import db, embedded, schema
+    from etl.database import embedded, engine, schema
 
     chosen = settings()
     if chosen.database_url is not None:
@@ -80,15 +80,16 @@ def _database(home: Path) -> str:
         if notice := embedded.notice(home):
             _say(notice)
         url = embedded.start(home)
-    engine = db.connect_engine(db.parse_url(url), chosen)
+    engine = engine.connect_engine(engine.parse_url(url), chosen)
     schema.migrate(engine)
     return url
 
 
 def _report(url: str, paths: Sequence[str], run_id: str) -> None:
-    from etl import db, summary
+    from etl import summary
+    from etl.database import engine
 
-    with db.session(db.connect_engine(db.parse_url(url), settings())) as connection:
+    with engine.session(engine.connect_engine(engine.parse_url(url), settings())) as connection:
         files = summary.files(connection, paths, run_id)
         quarantined = summary.quarantined(connection, paths)
         suites = summary.suites(connection, paths)

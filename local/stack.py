@@ -22,8 +22,8 @@ import psutil
 import psycopg2
 from sqlalchemy.engine import make_url
 
-from etl import db, embedded, schema
 from etl.cli.words import home_of, out, settings, table
+from etl.database import embedded, engine, schema
 from etl.errors import ConnEtlError, DatabaseAway, EnvironmentProblem, Misuse
 from local.components import (
     START_ORDER,
@@ -184,7 +184,7 @@ def _database(place: Place) -> str:
         _say(notice)
     embedded.start(place.home)
     url = _url(place)
-    schema.migrate(db.connect_engine(db.parse_url(url), settings()))
+    schema.migrate(engine.connect_engine(engine.parse_url(url), settings()))
     return url
 
 

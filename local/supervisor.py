@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from etl import embedded
+from etl.database import embedded
 from etl.errors import ConnEtlError
 from local.components import START_ORDER, STOP_ORDER, Place, command, health, kill, leftovers
 

@@ -51,7 +51,7 @@ def _refuse(_request: Request, error: HTTPException) -> HTMLResponse:
 def _session() -> Iterator[Connection]:
     from airflow.models.connection import Connection as Stored
 
-    from etl.connection import store_of
+    from etl.database.airflow import store_of
 
     with store_of(Stored.get_connection_from_secrets("conn_postgres")).session() as connection:
         yield connection

@@ -111,7 +111,7 @@ def server_home() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def server_url(server_home: Path) -> Iterator[str]:
     """URL of a running server's database ``postgres``, as superuser; one server for each worker of the test run."""
-    from etl import embedded
+    from etl.database import embedded
 
     debian = os.environ.get("CONN_ETL_TEST_SERVER") == "debian"
     settings = {"timezone": SERVER_ZONE, "shared_buffers": "128MB", "fsync": "off"}
@@ -129,11 +129,11 @@ def server_url(server_home: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def template_database(server_url: str, server_home: Path) -> str:
     """Name of a database that was migrated once; copying it takes a tenth of a second."""
-    from etl import db, embedded, schema
+    from etl.database import embedded, engine, schema
     from etl.settings import Settings
 
     _statement(server_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
-    engine = db.connect_engine(db.parse_url(embedded.url(server_home, TEMPLATE)), Settings())
+    engine = engine.connect_engine(engine.parse_url(embedded.url(server_home, TEMPLATE)), Settings())
     schema.migrate(engine)
     engine.dispose()
     return TEMPLATE
@@ -158,7 +158,7 @@ def second_database_url(server_url: str, server_home: Path, template_database: s
 
 
 def _database(server_url: str, server_home: Path, template: str) -> Iterator[str]:
-    from etl import embedded
+    from etl.database import embedded
 
     name = f"test_{uuid.uuid4().hex[:12]}"
     parts = {

@@ -14,9 +14,9 @@ from urllib.parse import quote
 import psycopg2
 from sqlalchemy.engine import make_url
 
-from etl import embedded, schema
+from etl.database import embedded, schema
+from etl.database.store import Store
 from etl.settings import Settings
-from etl.store import Store
 
 USER = "loading"
 

@@ -22,7 +22,7 @@ from benchmarks.copying import DAYS, clean_rows, plain_copy, rows_in
 from benchmarks.load import Contender, whole_path
 from benchmarks.rivals.environments import HERE, RIVALS, ROOT, NotInstalled, Rival
 from benchmarks.server import database, run, server
-from etl import embedded
+from etl.database import embedded
 from samples.writing import write_conn_log
 
 OURS = "conn-etl"

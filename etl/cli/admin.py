@@ -15,8 +15,8 @@ def register(app: typer.Typer) -> None:
 
 def up(*, as_json: Json = False) -> None:
     """Start the embedded PostgreSQL and bring its schema up to date."""
-    from etl import embedded, schema
-    from etl.store import Store
+    from etl.database import embedded, schema
+    from etl.database.store import Store
 
     chosen = settings()
     home = home_of(chosen)
@@ -34,7 +34,7 @@ def up(*, as_json: Json = False) -> None:
 
 def down(*, as_json: Json = False) -> None:
     """Stop the embedded PostgreSQL; its data stays."""
-    from etl import embedded
+    from etl.database import embedded
 
     stopped = embedded.stop(home_of(settings()))
     if as_json:
@@ -45,7 +45,7 @@ def down(*, as_json: Json = False) -> None:
 
 def migrate(*, as_json: Json = False) -> None:
     """Bring the database to the schema version that this program needs."""
-    from etl import schema
+    from etl.database import schema
 
     version = schema.migrate(store().engine)
     if as_json:

@@ -19,8 +19,8 @@ def register(app: typer.Typer) -> None:
 
 def status(*, most: Most = 20, as_json: Json = False) -> None:
     """What is loaded, what was turned down and why, the newest verdict of each rule, the settings in force."""
-    from etl import schema
-    from etl.db import execute
+    from etl.database import schema
+    from etl.database.engine import execute
 
     target = store()
     with target.session() as connection:
@@ -69,7 +69,8 @@ def status(*, most: Most = 20, as_json: Json = False) -> None:
 
 def verify(*, as_json: Json = False) -> None:
     """Recount the tables and hold them against the ledger; exit code 1 where they disagree."""
-    from etl import schema, verifying
+    from etl import verifying
+    from etl.database import schema
 
     with store().session() as connection:
         schema.require_current(connection)

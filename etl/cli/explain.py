@@ -10,9 +10,9 @@ from etl.cli.words import Json, dump, home_of, out, settings, shown, table
 from etl.errors import ConnEtlError
 
 if TYPE_CHECKING:
+    from etl.database.store import Store
     from etl.explaining import Explanation
     from etl.settings import Settings
-    from etl.store import Store
 
 File = Annotated[str, typer.Argument(help="A log file, the URL of one, or - for stdin.")]
 
@@ -36,8 +36,8 @@ def explain(file: File, *, as_json: Json = False) -> None:
 
 def _store(chosen: Settings) -> Store | None:
     """The database that is there; none is started for a question, and none that is away keeps it from an answer."""
-    from etl import embedded, schema
-    from etl.store import Store
+    from etl.database import embedded, schema
+    from etl.database.store import Store
 
     if chosen.database_url is not None:
         store = Store.open(chosen.database_url.get_secret_value(), chosen)

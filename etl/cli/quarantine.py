@@ -50,7 +50,7 @@ def list_(  # noqa: PLR0913  a verb's options are its arguments
     as_json: Json = False,
 ) -> None:
     """Lines in quarantine, by file, rule, reason, state or time."""
-    from etl.db import execute
+    from etl.database.engine import execute
 
     chosen = {"path": file, "rule": rule, "reason": reason, "state": state, "most": most}
     with store().session() as connection:
@@ -67,7 +67,7 @@ def list_(  # noqa: PLR0913  a verb's options are its arguments
 @quarantine.command()
 def show(quarantine_id: int, *, as_json: Json = False) -> None:
     """One line: raw, as mapped, for an identity conflict the row that is in the table, and what was done about it."""
-    from etl.db import execute
+    from etl.database.engine import execute
 
     with store().session() as connection:
         row = execute(connection, "quarantine.show", id=quarantine_id).mappings().one_or_none()

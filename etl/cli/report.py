@@ -40,7 +40,7 @@ def report(
 ) -> None:
     """Write conn-etl-report.html and conn-etl-report.json."""
     from etl import report as reports
-    from etl import schema
+    from etl.database import schema
 
     first, last = ordered(in_utc(since), in_utc(until))
     target = store()

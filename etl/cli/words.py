@@ -17,8 +17,8 @@ from rich.table import Table
 from etl.errors import EnvironmentProblem, Misuse
 
 if TYPE_CHECKING:
+    from etl.database.store import Store
     from etl.settings import Settings
-    from etl.store import Store
 
 
 class _Console(Console):
@@ -70,8 +70,8 @@ def settings() -> Settings:
 
 def store() -> Store:
     """The database to work on: ``CONN_ETL_DATABASE_URL``, else the embedded server, started if it is only asleep."""
-    from etl import embedded
-    from etl.store import Store
+    from etl.database import embedded
+    from etl.database.store import Store
 
     chosen = settings()
     if chosen.database_url is not None:
@@ -160,6 +160,6 @@ def shown(value: object) -> Any:
 
 def home_of(chosen: Settings) -> Path:
     """Where the embedded server lives."""
-    from etl import embedded
+    from etl.database import embedded
 
     return chosen.home or embedded.default_home()

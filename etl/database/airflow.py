@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 from sqlalchemy.engine import URL, make_url
 
+from etl.database.store import Store
 from etl.settings import Settings
-from etl.store import Store
 
 
 class Parts(Protocol):

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 from etl import errors
+from etl.database.statements import statement
 from etl.fields import CONN, Log
 from etl.settings import Settings
-from etl.statements import statement
 
 BATCH_LOCK = 7101
 """First key of the session lock that a process holds on the batch it works on."""

@@ -10,7 +10,7 @@ from datetime import date
 
 from sqlalchemy.engine import Connection
 
-from etl.db import execute
+from etl.database.engine import execute
 
 BUCKETS = 64
 """Digests share this many locks: a batch of thousands of files must not fill the server's lock table."""

@@ -16,7 +16,7 @@ from psycopg2 import sql
 from sqlalchemy.engine import Connection, Engine
 
 from etl import errors, fields
-from etl.db import session
+from etl.database.engine import session
 from etl.resources import resource_dir
 
 MIGRATION_LOCK = 7100

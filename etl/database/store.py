@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from sqlalchemy.engine import URL, Connection, Engine
 
-from etl import db
+from etl.database import engine
 from etl.fields import CONN, Log
 from etl.settings import Settings
 
@@ -35,13 +35,13 @@ class Store:
         if statement_limit is not None:
             bounded = min(settings.statement_timeout, statement_limit)
             settings = settings.model_copy(update={"statement_timeout": bounded})
-        parsed = db.parse_url(url)
-        return cls(url=parsed, engine=db.connect_engine(parsed, settings), settings=settings, log=log)
+        parsed = engine.parse_url(url)
+        return cls(url=parsed, engine=engine.connect_engine(parsed, settings), settings=settings, log=log)
 
     def session(self) -> AbstractContextManager[Connection]:
         """A connection with its errors translated, with all rights that the user has."""
-        return db.session(self.engine, self.log)
+        return engine.session(self.engine, self.log)
 
     def loading(self) -> AbstractContextManager[Connection]:
         """A connection that acts as conn_loader where the user may: what all that loads and unloads works on."""
-        return db.loader_session(self.engine, self.log)
+        return engine.loader_session(self.engine, self.log)

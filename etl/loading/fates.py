@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
-from etl.db import execute
+from etl.database.engine import execute
 from etl.errors import FileError
 from etl.loading.ledger import BatchFile
 

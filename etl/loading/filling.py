@@ -16,7 +16,7 @@ from datetime import date
 
 from sqlalchemy.engine import Connection
 
-from etl.db import copy_in, execute, log_of
+from etl.database.engine import copy_in, execute, log_of
 from etl.errors import FileError, PermanentError
 from etl.fields import MAPPING_VERSION
 from etl.loading.ledger import BatchFile

@@ -20,11 +20,11 @@ from typing import Any, Self
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl.db import execute, label, log_of, translated
+from etl.database.engine import execute, label, log_of, translated
+from etl.database.locks import buckets_of
 from etl.errors import ConnEtlError
 from etl.loading.filling import Part
 from etl.loading.ledger import BatchFile
-from etl.loading.locking import buckets_of
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl.db import execute, idle
+from etl.database.engine import execute, idle
 from etl.errors import FileError
 from etl.fields import MAPPING_VERSION
 from etl.models import FoundFile

@@ -15,14 +15,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl.db import execute
+from etl.database.engine import execute
+from etl.database.locks import lock_days, lock_digests
 from etl.errors import DayRetired, FileError, OverBudget, TooManyDays
 from etl.loading import headstart, staging, undoing
 from etl.loading.budget import Budget
 from etl.loading.fates import Fate, fates
 from etl.loading.headstart import HeadStart, Inserted, Lost
 from etl.loading.ledger import BatchFile
-from etl.loading.locking import lock_days, lock_digests
 from etl.models import BRINGS_ROWS, RawLine
 
 RawLines = Callable[[str, Collection[int]], Mapping[int, RawLine]]

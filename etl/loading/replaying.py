@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
-from etl.db import execute
+from etl.database.engine import execute
+from etl.database.locks import lock_days, lock_digests
 from etl.loading import staging
-from etl.loading.locking import lock_days, lock_digests
 from etl.loading.publishing import Counts, heed_retired, insert_good, make_days
 
 

@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy.engine import Connection
 
-from etl.db import execute
+from etl.database.engine import execute
 
 TOP = 100
 """Addresses of a sealed day that are kept, by bytes and by connections each."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl.db import execute, log_of
+from etl.database.engine import execute, log_of
 from etl.loading.ledger import BatchFile
 
 REJECT = ("etl_file_id", "etl_line", "raw", "raw_cut", "format", "field", "reason", "rule")

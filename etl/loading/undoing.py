@@ -14,10 +14,10 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from etl.db import execute, idle
+from etl.database.engine import execute, idle
+from etl.database.locks import lock_days, lock_digests
 from etl.errors import Busy, Misuse
 from etl.loading.ledger import OPEN, BatchFile
-from etl.loading.locking import lock_days, lock_digests
 from etl.models import BRINGS_ROWS
 
 Readable = Callable[[str, int, datetime], bool]

@@ -20,14 +20,15 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
-from etl import db, gx, source
+from etl import gx, source
+from etl.database import engine
+from etl.database.store import Store
 from etl.errors import FileError, TransientError
 from etl.loading import ledger, undoing
 from etl.pipeline.looking import Look, Request, Waiting, look, sensors_of
 from etl.pipeline.runs import begin, end, in_batches, new_id
 from etl.pipeline.steps import publish_claimed, reader_of
 from etl.settings import Settings
-from etl.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -215,7 +216,7 @@ def _work_off(store: Store, ids: Sequence[int], run_id: str) -> None:
     with store.loading() as connection:
         while True:
             batch_id = ledger.new_batch(connection)
-            with db.batch_lock(connection, batch_id):
+            with engine.batch_lock(connection, batch_id):
                 if ledger.claim(connection, batch_id, ids, run_id):
                     publish_claimed(store, connection, batch_id)
             ids = [row.etl_file_id for row in ledger.by_id(connection, ids) if row.state in ledger.OPEN]

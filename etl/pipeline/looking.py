@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl import db, source
+from etl import source
+from etl.database import engine
 from etl.errors import FileError
 from etl.loading import ledger, undoing
 from etl.models import FoundFile
@@ -97,7 +98,7 @@ def look(
     for path in paths:
         found: list[tuple[datetime, str, Waiting]] = []
         for chunk in _chunks(
-            source.listed([path], sensors_of(settings), db.log_of(connection).name), ledger.CHUNK
+            source.listed([path], sensors_of(settings), engine.log_of(connection).name), ledger.CHUNK
         ):
             wanted = [
                 _resumed(connection, file)

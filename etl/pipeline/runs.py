@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from etl import db, schema
+from etl.database import engine, schema
+from etl.database.store import Store
 from etl.loading import ledger, staging
 from etl.pipeline.looking import Request, Waiting, look
 from etl.settings import Settings
-from etl.store import Store
 
 
 def new_id(verb: str) -> str:
@@ -35,14 +35,14 @@ def begin(store: Store, run_id: str, kind: str, arguments: Mapping[str, Any]) ->
         ledger.begin_run(connection, run_id, kind, told.decode())
         if dag := arguments.get("dag"):
             with connection.begin():
-                db.execute(connection, "ledger.end_earlier", run=run_id, dag=dag)
+                engine.execute(connection, "ledger.end_earlier", run=run_id, dag=dag)
         _drop_orphans(store, connection)
 
 
 def _drop_orphans(store: Store, connection: Connection) -> None:
     for batch_id in ledger.orphans(connection, store.settings.claim_for):
         with connection.begin():
-            if db.idle(connection, batch_id):
+            if engine.idle(connection, batch_id):
                 staging.drop(connection, batch_id)
 
 

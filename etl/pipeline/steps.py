@@ -9,7 +9,9 @@ from functools import partial
 
 from sqlalchemy.engine import Connection
 
-from etl import db, quality, source
+from etl import quality, source
+from etl.database import engine
+from etl.database.store import Store
 from etl.errors import DayRetired, DiskFull, FileError
 from etl.fields import CONN, Log
 from etl.loading import filling, ledger, publishing, staging
@@ -17,7 +19,6 @@ from etl.loading.budget import Budget
 from etl.loading.headstart import Bounds, HeadStart, Lost
 from etl.models import RawLine, Reader
 from etl.settings import Settings
-from etl.store import Store
 
 
 def stage(store: Store, batch_id: int) -> dict[str, int]:
@@ -31,7 +32,7 @@ def stage(store: Store, batch_id: int) -> dict[str, int]:
         TransientError: Busy (another process works on the batch), DiskFull, DatabaseAway, StorageAway.
         EnvironmentProblem: missing rights or schema.
     """
-    with store.loading() as connection, db.batch_lock(connection, batch_id):
+    with store.loading() as connection, engine.batch_lock(connection, batch_id):
         files = _open_files(connection, batch_id)
         if files and not _intact(connection, batch_id, files):
             _stage(store, connection, batch_id, files, None)
@@ -43,7 +44,7 @@ def validate(store: Store, batch_id: int) -> dict[str, int]:
 
     Returns and raises as ``stage``; PermanentError where a rule cannot be evaluated.
     """
-    with store.loading() as connection, db.batch_lock(connection, batch_id):
+    with store.loading() as connection, engine.batch_lock(connection, batch_id):
         _validated(store, connection, batch_id, None)
         return _totals(connection, batch_id)
 
@@ -53,7 +54,7 @@ def publish(store: Store, batch_id: int) -> dict[str, int]:
 
     Returns and raises as ``validate``; DayRetired (transient) where retention took a day meanwhile.
     """
-    with store.loading() as connection, db.batch_lock(connection, batch_id):
+    with store.loading() as connection, engine.batch_lock(connection, batch_id):
         publish_claimed(store, connection, batch_id)
         return _totals(connection, batch_id)
 
@@ -84,7 +85,7 @@ def _stage(
     head: HeadStart | None,
 ) -> None:
     _require_room(store, sum(file.size for file in files))
-    db.label(connection, "stage", batch_id)
+    engine.label(connection, "stage", batch_id)
     replacing = any(file.before or file.replaces for file in files)
     on_part = head.take if head and not replacing else _go_on
     opener = partial(reader_of, settings=store.settings, log=store.log)
@@ -104,7 +105,7 @@ def _require_room(store: Store, size: int) -> None:
         DiskFull: with how much is missing.
     """
     with store.session() as own:  # conn_loader may not know where the data is
-        free, needed = db.free_bytes(own), size * store.settings.disk_factor
+        free, needed = engine.free_bytes(own), size * store.settings.disk_factor
     if free is not None and free < needed:
         raise DiskFull(
             f"the server has {free >> 20:,} MiB free, this batch may need {needed >> 20:,}",
@@ -132,10 +133,10 @@ def _validated(
     if not files or _judged(connection, batch_id, files):
         return files
     rows_read = {file.etl_file_id: file.rows_read or 0 for file in files}
-    db.label(connection, "validate", batch_id)
+    engine.label(connection, "validate", batch_id)
     with connection.begin():
         staging.bind(connection, batch_id)
-        url = db.url_as(connection, store.url, store.settings, "conn-etl gate")
+        url = engine.url_as(connection, store.url, store.settings, "conn-etl gate")
         outcomes = quality.gate(
             connection, url, staging.table(batch_id), rows_read, policy_of(store.settings)
         )
@@ -169,14 +170,14 @@ def publish_claimed(store: Store, connection: Connection, batch_id: int) -> None
     with HeadStart(loading=store.loading, batch_id=batch_id, bounds=_head_bounds(settings)) as head:
         if not (files := _validated(store, connection, batch_id, head)):
             return
-        db.label(connection, "publish", batch_id)
+        engine.label(connection, "publish", batch_id)
         try:
             outlook = publishing.prepare(
                 connection, batch_id, files, budget_of(settings), settings.max_new_days
             )
             lines = partial(_raw_lines, settings=settings)
             if ahead := head.won(files):
-                with suppress(Lost), db.translated():
+                with suppress(Lost), engine.translated():
                     publishing.publish(ahead, batch_id, files, outlook, lines, head)
                     return
             publishing.make_days(connection, outlook.new_days)

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from etl.db import execute
+from etl.database.engine import execute
 from etl.fields import CONN, CONN_STATES
 from etl.rules import reasons
 

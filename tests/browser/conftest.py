@@ -19,9 +19,9 @@ from pathlib import Path
 import pytest
 
 from etl import checking, pipeline, report
-from etl.connection import as_json
+from etl.database.airflow import as_json
+from etl.database.store import Store
 from etl.settings import Settings
-from etl.store import Store
 from tests.chromium import CHROMIUM, SCREENSHOTS
 from tests.logs import START, flow, flows, json_lines, tsv, write
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from etl import report
-from etl.store import Store
+from etl.database.store import Store
 from tests.browser.conftest import IMAGE, SCRIPT
 from tests.chromium import Seen
 

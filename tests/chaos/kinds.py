@@ -18,9 +18,10 @@ from dataclasses import dataclass
 
 import psycopg2
 
-from etl import db, pipeline, schema
+from etl import pipeline
+from etl.database import engine, schema
+from etl.database.store import Store
 from etl.settings import Settings
-from etl.store import Store
 from tests.chaos.processes import Process, forked, fresh
 from tests.chaos.stage import NOTHING, OVER, Trial
 
@@ -316,7 +317,7 @@ def kill_publish_task(trial: Trial, rng: random.Random) -> str:
 
 def migrate(trial: Trial) -> None:
     """Bring the trial's database to the newest schema: nothing to do, but after a migration that died."""
-    engine = db.connect_engine(db.parse_url(trial.url), Settings())
+    engine = engine.connect_engine(engine.parse_url(trial.url), Settings())
     schema.migrate(engine)
     engine.dispose()
 

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import psycopg2
 
-from etl import db, embedded, schema, verifying
+from etl import verifying
+from etl.database import embedded, engine, schema
 from etl.errors import ConnEtlError
 from etl.settings import Settings
 from tests.chaos import oracle
@@ -76,7 +77,7 @@ class Server:
         self.start()
         if not self.execute("postgres", f"SELECT 1 FROM pg_database WHERE datname = '{TEMPLATE}'"):
             self.execute("postgres", f"CREATE DATABASE {TEMPLATE}")
-            engine = db.connect_engine(db.parse_url(self.url(TEMPLATE)), Settings())
+            engine = engine.connect_engine(engine.parse_url(self.url(TEMPLATE)), Settings())
             schema.migrate(engine)
             engine.dispose()
 
@@ -188,8 +189,8 @@ class Trial:
         """What is wrong after the next run is over; None when nothing is."""
         if wrong := oracle.difference(self.url, self.paths):
             return wrong
-        engine = db.connect_engine(db.parse_url(self.url), Settings())
-        with db.session(engine) as connection:
+        engine = engine.connect_engine(engine.parse_url(self.url), Settings())
+        with engine.session(engine) as connection:
             faults = verifying.faults(connection)
         engine.dispose()
         if faults:

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from etl.connection import as_json
+from etl.database.airflow import as_json
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -129,7 +129,7 @@ def _prepare(damage: dict[str, Any]) -> Callable[[], None]:
 
 
 def _kill(damage: dict[str, Any], attempt: int) -> None:
-    from etl import embedded
+    from etl.database import embedded
 
     home = Path(damage["kill"])
     if attempt == 1:

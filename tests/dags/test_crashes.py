@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from etl import db, embedded, schema
+from etl.database import embedded, engine, schema
 from etl.settings import Settings
 from tests.dags.conftest import Airflow, Run, ask
 from tests.logs import flow, flows, json_lines, tsv, write
@@ -83,7 +83,7 @@ def test_a_killed_server_costs_one_more_try(airflow: Airflow, home: Path, logs: 
     name = f"killed_before_{step}"
     connect_and_create(home, name)
     url = embedded.url(home, name)
-    schema.migrate(db.connect_engine(db.parse_url(url), Settings()))
+    schema.migrate(engine.connect_engine(engine.parse_url(url), Settings()))
     run = airflow.run(url, logs, damage={"step": step, "kill": str(home)})
     expect_all(run, step)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from etl import lineage
+from etl.database import lineage
 from tests.dags.conftest import Airflow
 from tests.logs import flow, flows, tsv, write
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 
-from etl.connection import as_json, url_of
+from etl.database.airflow import as_json, url_of
 from tests.dags.conftest import ROOT
 
 LOOK = """

@@ -111,8 +111,8 @@ def test_files_that_another_run_has_claimed_are_left_to_it(
     airflow: Airflow, database_url: str, logs: Path
 ) -> None:
     from etl import pipeline
+    from etl.database.store import Store
     from etl.settings import Settings
-    from etl.store import Store
 
     other = Store.open(database_url, Settings())
     pipeline.begin(other, "backfill", "dag", {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from etl import embedded
+from etl.database import embedded
 from tests.dags.conftest import Airflow
 from tests.logs import flow, flows, tsv, write
 from tests.passwords import everything, password_server

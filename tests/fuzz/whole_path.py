@@ -18,9 +18,10 @@ from typing import Any
 import psycopg2
 from sqlalchemy.engine import make_url
 
-from etl import embedded, pipeline, schema, verifying
+from etl import pipeline, verifying
+from etl.database import embedded, schema
+from etl.database.store import Store
 from etl.settings import Settings
-from etl.store import Store
 from tests.fuzz import mutate
 
 BATCH = 1_000

@@ -13,8 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from etl import verifying
+from etl.database.store import Store
 from etl.settings import Settings
-from etl.store import Store
 
 Ask = Callable[..., list[tuple[Any, ...]]]
 Command = Callable[..., subprocess.CompletedProcess[str]]

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from etl import completeness, pipeline, verifying
+from etl.database.store import Store
 from etl.explaining import explain
 from etl.loading import ledger
 from etl.settings import Settings
-from etl.store import Store
 from tests.integration.conftest import Ask, Command
 from tests.logs import flow, flows, json_lines, tsv, write
 

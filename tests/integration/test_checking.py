@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from etl import checking, completeness, gx, pipeline, problems, quality, rules
+from etl.database.store import Store
 from etl.settings import SensorSettings
-from etl.store import Store
 from tests.conftest import SHARED
 from tests.integration.conftest import Ask
 from tests.logs import flow, flows, tsv, write

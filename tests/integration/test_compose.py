@@ -21,8 +21,8 @@ import pytest
 import yaml
 from sqlalchemy.engine import URL, make_url
 
-from etl import embedded
-from etl.embedded.binaries import packaged
+from etl.database import embedded
+from etl.database.embedded.binaries import packaged
 from etl.settings import Settings
 from tests.logs import flows, tsv, write
 

@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from etl import answers, asking, embedded, fields, maintenance, pipeline, questions, verifying
+from etl import answers, asking, fields, maintenance, pipeline, questions, verifying
+from etl.database import embedded
+from etl.database.store import Store
 from etl.settings import Settings
-from etl.store import Store
 from tests import history
 from tests.history import SINCE, UNTIL, Row
 

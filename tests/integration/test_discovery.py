@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from etl import completeness, doctoring, explaining, pipeline, problems
+from etl.database.store import Store
 from etl.pipeline import looking
 from etl.settings import Settings
-from etl.store import Store
 from tests.integration.conftest import Ask, Command
 from tests.logs import START, flow, flows, json_lines, tsv, write
 

@@ -12,9 +12,10 @@ import pytest
 from psycopg2 import sql
 from sqlalchemy.engine import make_url
 
-from etl import doctoring, embedded
+from etl import doctoring
+from etl.database import embedded
+from etl.database.store import Store
 from etl.settings import Settings
-from etl.store import Store
 from tests.integration.conftest import Ask
 
 Run = Callable[..., None]

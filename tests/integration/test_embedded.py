@@ -16,9 +16,9 @@ import psycopg2
 import pytest
 import sqlalchemy as sa
 
-from etl import embedded
-from etl.embedded import server
-from etl.embedded.home import Home
+from etl.database import embedded
+from etl.database.embedded import server
+from etl.database.embedded.home import Home
 from etl.errors import DatabaseAway, EnvironmentProblem
 
 pytestmark = pytest.mark.integration

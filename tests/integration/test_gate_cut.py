@@ -13,8 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from etl import checking, pipeline
+from etl.database.store import Store
 from etl.errors import TransientError
-from etl.store import Store
 from tests.integration.conftest import Ask
 from tests.logs import flow, flows, tsv, write
 

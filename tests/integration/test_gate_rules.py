@@ -8,11 +8,12 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl import db, gx, pipeline, quality, rules
+from etl import gx, pipeline, quality, rules
+from etl.database import engine
+from etl.database.store import Store
 from etl.errors import EnvironmentProblem, PermanentError
 from etl.fields import CONN
 from etl.loading import staging
-from etl.store import Store
 
 GOOD = {
     "@timestamp": "2026-03-01 08:00:00+00",
@@ -114,7 +115,7 @@ def gate(store: Store, rows: int) -> tuple[dict[str, quality.Outcome], dict[str,
     """Outcomes by rule, and lines of staged_bad by rule."""
     with store.loading() as connection, connection.begin():
         staging.bind(connection, 1)
-        url = db.url_as(connection, store.url, store.settings, "test")
+        url = engine.url_as(connection, store.url, store.settings, "test")
         found = quality.gate(connection, url, "etl.stage_1", {1: rows}, pipeline.policy_of(store.settings))
         bad: dict[str, list[int]] = {}
         for rule, line in connection.exec_driver_sql(

@@ -12,9 +12,9 @@ import pytest
 import sqlalchemy as sa
 
 from etl import pipeline, verifying
+from etl.database.store import Store
 from etl.loading import filling, headstart
 from etl.settings import Settings
-from etl.store import Store
 from tests.logs import flow, flows, json_lines, tsv, write
 
 SETTINGS = Settings(attempts=1, block_rows=40, max_file_bytes=400_000, max_new_days=5)

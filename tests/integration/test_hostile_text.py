@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from etl import pipeline, verifying
-from etl.store import Store
+from etl.database.store import Store
 from tests.logs import TYPES, flow, flows, json_lines, tsv, write
 
 Ask = Callable[..., list[tuple[Any, ...]]]

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from etl import fields, pipeline
+from etl.database.store import Store
 from etl.settings import Settings
-from etl.store import Store
 from tests.integration.conftest import Ask
 from tests.logs import flow, flows, json_lines, tsv, write
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from etl import pipeline, verifying
-from etl.store import Store
+from etl.database.store import Store
 from tests.logs import flows, json_lines, tsv, write
 
 Ask = Callable[..., list[tuple[Any, ...]]]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from etl import pipeline
+from etl.database.store import Store
 from etl.loading import staging
-from etl.store import Store
 from tests.logs import flows, tsv, write
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from etl import metrics, pipeline
+from etl.database.store import Store
 from etl.settings import Settings
-from etl.store import Store
 from tests.integration.conftest import Ask, Command
 from tests.logs import flow, flows, tsv, write
 

@@ -9,9 +9,10 @@ import pytest
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
-from etl import maintenance, schema, verifying
+from etl import maintenance, verifying
+from etl.database import schema
+from etl.database.store import Store
 from etl.settings import Settings
-from etl.store import Store
 
 CATALOG = {
     "relations": """

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from etl import pipeline, questions
-from etl.store import Store
+from etl.database.store import Store
 from tests.logs import flow, flows, tsv, write
 
 PAGE = Path(__file__).parents[2] / "docs" / "queries.md"

@@ -17,10 +17,10 @@ import pytest
 import sqlalchemy as sa
 
 from etl import maintenance, partitions, pipeline, quality, verifying
+from etl.database.store import Store
 from etl.errors import Misuse
 from etl.partitions import Day
 from etl.settings import Settings
-from etl.store import Store
 from tests.integration.conftest import Ask
 from tests.logs import START, flow, flows, json_lines, tsv, write
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from etl import checking, pipeline, report
 from etl.cli.app import app
-from etl.store import Store
+from etl.database.store import Store
 from tests.integration.conftest import Ask
 from tests.logs import flow, flows, tsv, write
 

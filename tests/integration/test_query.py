@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from etl import answers, maintenance, pipeline
-from etl.store import Store
+from etl.database.store import Store
 from tests.integration.conftest import Ask, Command
 from tests.logs import START, flow, flows, tsv, write
 

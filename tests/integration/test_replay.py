@@ -19,11 +19,11 @@ from typer.testing import CliRunner
 
 from etl import pipeline, replay, rules
 from etl.cli.app import app
+from etl.database.store import Store
 from etl.errors import Misuse
 from etl.mapping import values
 from etl.replay import Choice
 from etl.resources import resource_dir
-from etl.store import Store
 from tests.integration.conftest import Ask
 from tests.logs import flow, flows, json_lines, tsv, write
 

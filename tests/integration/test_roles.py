@@ -12,10 +12,11 @@ import psycopg2.errors
 import pytest
 from sqlalchemy.engine import make_url
 
-from etl import pipeline, schema, verifying
+from etl import pipeline, verifying
+from etl.database import schema
+from etl.database.store import Store
 from etl.errors import ConnEtlError, EnvironmentProblem
 from etl.settings import Settings
-from etl.store import Store
 from tests.logs import flow, flows, tsv, write
 
 Login = Callable[..., str]

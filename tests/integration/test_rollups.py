@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from etl import maintenance, pipeline, verifying
+from etl.database.store import Store
 from etl.loading import rollups
 from etl.settings import Settings
-from etl.store import Store
 from tests.integration.conftest import Ask
 from tests.logs import START, flow, flows, tsv, write
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from etl import pipeline, summary
-from etl.store import Store
+from etl.database.store import Store
 from tests.integration.conftest import Ask
 from tests.logs import START, flow, flows, tsv, write
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from etl import fields, schema
-from etl.store import Store
+from etl import fields
+from etl.database import schema
+from etl.database.store import Store
 from tests.integration.conftest import Ask
 
 

@@ -21,7 +21,7 @@ import psutil
 import psycopg2
 import pytest
 
-from etl import embedded
+from etl.database import embedded
 from tests.logs import flow, flows, tsv, write
 from tests.passwords import PasswordServer, everything, password_server
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from etl import pipeline
+from etl.database.store import Store
 from etl.errors import Misuse
-from etl.store import Store
 from tests.integration.conftest import BINARY, Ask, Command
 from tests.logs import flow, flows, json_lines, tsv, write
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from etl import pipeline
-from etl.store import Store
+from etl.database.store import Store
 from tests.integration.conftest import Ask
 from tests.logs import flow, flows, json_lines, tsv, write
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from etl import pipeline, summary
-from etl.store import Store
+from etl.database.store import Store
 from tests.logs import flows, tsv, write
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from etl import checking, pipeline, summary
-from etl.store import Store
+from etl.database.store import Store
 from tests.logs import START, flow, tsv, write
 
 

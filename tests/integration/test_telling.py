@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from etl import pipeline, telling
-from etl.statements import statement
-from etl.store import Store
+from etl.database.statements import statement
+from etl.database.store import Store
 from tests.integration.conftest import Ask
 from tests.logs import flows, tsv, write
 

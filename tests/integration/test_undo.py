@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from etl import pipeline, verifying
+from etl.database.store import Store
 from etl.errors import Misuse
-from etl.store import Store
 from tests.logs import flow, flows, tsv, write
 
 Ask = Callable[..., list[tuple[Any, ...]]]

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from etl import asking, fields, pipeline
-from etl.store import Store
+from etl.database.store import Store
 from tests.integration.conftest import Ask
 from tests.logs import flow, flows, json_lines, tsv, write
 

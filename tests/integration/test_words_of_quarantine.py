@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from etl import pipeline
-from etl.store import Store
+from etl.database.store import Store
 from tests.integration.conftest import BINARY, Ask
 from tests.logs import flow, flows, tsv, write
 from tests.words import Say

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from etl import embedded
+from etl.database import embedded
 from tests.logs import flows, tsv, write
 from tests.words import Say
 from tests.words import say as say  # noqa: PLC0414  a fixture

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from etl import embedded
+from etl.database import embedded
 from local.components import Place, login
 
 ROOT = Path(__file__).resolve().parents[2]

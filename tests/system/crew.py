@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from etl import db, embedded, schema
+from etl.database import embedded, engine, schema
 from etl.settings import Settings
 from local import stack
 from local.components import Place, command, environment, free_port
@@ -115,7 +115,7 @@ def crew(home: Path, logs: Path, **settings: str) -> Iterator[Crew]:
     with place.changing():
         embedded.start(home, settings={"fsync": "off"})
         url = embedded.url(home)
-        schema.migrate(db.connect_engine(db.parse_url(url), Settings()))
+        schema.migrate(engine.connect_engine(engine.parse_url(url), Settings()))
         broker = free_port()
         env = environment(
             place, url=url, metadata=stack._metadata(place), log_dir=str(logs), port=free_port()

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from etl import summary
+from etl.database.store import Store
 from etl.settings import Settings
-from etl.store import Store
 from tests.chaos.crowd import ROWS, tree
 from tests.chaos.oracle import difference
 from tests.dags.conftest import ask

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from etl import db, doctoring, embedded, pipeline, schema, surroundings
+from etl import doctoring, pipeline, surroundings
+from etl.database import embedded, engine, schema
+from etl.database.store import Store
 from etl.settings import Settings
-from etl.store import Store
 from tests.dags.conftest import ask
 from tests.logs import START, flow, tsv, write
 
@@ -139,7 +140,7 @@ def small_server() -> Iterator[str]:
 
 
 def test_too_few_locks_for_the_days_there_are(small_server: str) -> None:
-    schema.migrate(db.connect_engine(db.parse_url(small_server), Settings()))
+    schema.migrate(engine.connect_engine(engine.parse_url(small_server), Settings()))
     for day in range(1, 29):
         ask(small_server, f"SELECT etl.ensure_partition('2026-02-{day:02}')")
     found = [f for f in doctoring.examine(Store.open(small_server, Settings())) if f.level == "warning"]

@@ -16,8 +16,8 @@ import pytest
 import yaml
 from sqlalchemy.engine import make_url
 
-from etl import embedded
-from etl.embedded.binaries import packaged
+from etl.database import embedded
+from etl.database.embedded.binaries import packaged
 from tests.chaos.oracle import difference
 from tests.dags.conftest import ask
 from tests.logs import flow, flows, tsv, write

@@ -18,9 +18,9 @@ import sqlalchemy as sa
 from moto.server import ThreadedMotoServer
 
 from etl import pipeline, source
+from etl.database.store import Store
 from etl.errors import EnvironmentProblem, Misuse, StorageAway, Unreadable
 from etl.settings import Settings
-from etl.store import Store
 from tests.dags.conftest import Airflow
 from tests.dags.conftest import airflow as airflow  # noqa: PLC0414  a fixture of another folder
 from tests.logs import flows, json_lines, tsv
@@ -265,7 +265,7 @@ def test_a_connection_of_airflow_stands_for_the_drivers_options(
 ) -> None:
     from fsspec.config import conf
 
-    from etl.connection import storage_of
+    from etl.database.airflow import storage_of
 
     url = put("conn.log", tsv(flows(1)))
     for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

@@ -15,8 +15,8 @@ from benchmarks.gate import judged, staged
 from benchmarks.load import Contender, load_here
 from benchmarks.server import database, server
 from etl import gx
+from etl.database.store import Store
 from etl.settings import Settings
-from etl.store import Store
 from samples.writing import write_conn_log
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from etl import embedded
+from etl.database import embedded
 from local.components import START_ORDER, leftovers
 from tests.chromium import SCREENSHOTS
 from tests.dags.conftest import ask

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from etl import embedded
+from etl.database import embedded
 from tests.chaos.oracle import difference
 from tests.dags.conftest import ask
 from tests.logs import flow, flows, json_lines, tsv, write

@@ -6,12 +6,12 @@ import io
 
 import pytest
 
+from etl.database.statements import statement
 from etl.errors import MissingColumn, OtherLog
 from etl.fields import CONN, Field, Log
 from etl.models import ReadOptions
 from etl.reader.files import ConnReader
 from etl.source.names import is_other
-from etl.statements import statement
 
 NTP = Log(
     name="ntp",
@@ -113,7 +113,7 @@ def test_statements_are_put_for_its_table_key_and_values() -> None:
 
 @pytest.mark.parametrize("file", ["publish", "headstart", "undo", "ledger", "verify", "staging", "replay"])
 def test_no_mark_is_left_in_what_is_run(file: str) -> None:
-    from etl import statements
+    from etl.database import statements
 
     for text in statements._statements(file, CONN).values():
         assert "key_of(" not in text.text

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from etl.embedded import server
-from etl.embedded.home import DATABASE, Home, default_home
+from etl.database.embedded import server
+from etl.database.embedded.home import DATABASE, Home, default_home
 
 __all__ = ["DATABASE", "Status", "default_home", "notice", "start", "status", "stop", "url"]
 

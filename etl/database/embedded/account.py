@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from etl.embedded.home import Home
+from etl.database.embedded.home import Home
 from etl.errors import EnvironmentProblem
 
 SYSTEM_USER = "conn-etl"

@@ -9,8 +9,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from etl.embedded.account import Account
-from etl.embedded.home import Home
+from etl.database.embedded.account import Account
+from etl.database.embedded.home import Home
 from etl.errors import EnvironmentProblem
 
 

@@ -15,10 +15,10 @@ import psutil
 import psycopg2
 from psycopg2 import errors as pg_errors
 
-from etl.embedded import account as accounts
-from etl.embedded.account import Account, account_for, run
-from etl.embedded.binaries import packaged, reachable
-from etl.embedded.home import DATABASE, PORT, SUPERUSER, Home, unusable
+from etl.database.embedded import account as accounts
+from etl.database.embedded.account import Account, account_for, run
+from etl.database.embedded.binaries import packaged, reachable
+from etl.database.embedded.home import DATABASE, PORT, SUPERUSER, Home, unusable
 from etl.errors import DatabaseAway, EnvironmentProblem
 
 START_SECONDS = 120.0

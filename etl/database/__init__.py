@@ -1,0 +1,1 @@
+"""Everything that knows a connection, and no stage of the data."""
