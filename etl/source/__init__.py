@@ -1,5 +1,6 @@
 """Where rotated logs are, which of them are settled, and how one is opened: local folders and object stores alike."""
 
+from etl.source.complete import overlaps, settled
 from etl.source.listing import listed
 from etl.source.names import PACKED, base, window
 from etl.source.paths import (
@@ -15,7 +16,6 @@ from etl.source.paths import (
 )
 from etl.source.remote import is_remote, use
 from etl.source.sensors import Sensor, Sensors
-from etl.source.settling import overlaps, settled
 from etl.source.stdin import is_stdin
 from etl.source.stdin import take as take_stdin
 
