@@ -9,9 +9,9 @@ from etl import source
 from etl.fields import CONN
 from etl.mapping import names
 from etl.models import Format
-from etl.reader import careful
+from etl.reader import json_exact
 from etl.reader.compression import Decompressed
-from etl.reader.plan import objects
+from etl.reader.json_fast import objects
 from etl.settings import Settings
 
 LOOKED_AT = 1_000
@@ -54,7 +54,7 @@ def columns_of(
         written = dict.fromkeys(name for f in formats for name in f.fields)
     else:
         for members in objects(_head(path, settings)):
-            written |= dict.fromkeys(careful.flat_keys(members))
+            written |= dict.fromkeys(json_exact.flat_keys(members))
             nested |= {f"id.{key}" for key in members["id"]} if isinstance(members.get("id"), dict) else set()
     winners = names.resolve(written)
     return [_column(name, names, winners, nested, types.get(name)) for name in written]

@@ -155,7 +155,7 @@ def _stage(store: Store, connection: Connection, batch_id: int, ids: Sequence[in
 
 
 def _file_and_format(row: sa.Row[Any]) -> tuple[int, Format]:
-    from etl.reader.rereading import stored_format
+    from etl.reader.reread import stored_format
 
     return row.etl_file_id, stored_format(row.format)
 
@@ -169,7 +169,7 @@ def _stage_lines(
     of_file: Sequence[tuple[int, bytes]],
 ) -> None:
     from etl.loading.encoding import to_csv
-    from etl.reader.rereading import read_again
+    from etl.reader.reread import read_again
 
     frame, faults = read_again(of_file, line_format, store.log, store.settings.aliases)
     if frame.height:
@@ -205,7 +205,7 @@ def write_log(rows: Iterable[Mapping[Any, Any]], stream: TextIO) -> None:
     for row in rows:
         if row["raw"] is None:
             continue
-        from etl.reader.rereading import stored_format
+        from etl.reader.reread import stored_format
 
         if (found := stored_format(row["format"])) != header:
             header = found

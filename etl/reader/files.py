@@ -20,7 +20,7 @@ from etl.mapping.names import Names
 from etl.mapping.values import Fault, empty, standard
 from etl.models import Block, Format, RawLine, ReadOptions, Reject, Scan
 from etl.reader import header
-from etl.reader.blocks import Piece, cut
+from etl.reader.chunks import Piece, cut
 from etl.reader.compression import Decompressed
 from etl.reader.jsonl import FORMAT as JSON
 from etl.reader.jsonl import JsonSource

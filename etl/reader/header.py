@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from etl.models import Format
-from etl.reader.blocks import Piece
+from etl.reader.chunks import Piece
 
 START = Format(kind="tsv", separator="\t", set_separator=",", empty_field="(empty)", unset_field="-")
 """Zeek's defaults, and what a ``#separator`` line goes back to."""

@@ -13,7 +13,7 @@ import polars as pl
 
 from etl.fields import Field
 from etl.mapping.names import LOG_COLUMN, Names
-from etl.reader import careful, extra
+from etl.reader import extra, json_exact
 from etl.reader.compression import TAKEN_FOR_PACKED
 from etl.reader.lines import Lines, Mask, Said, agree, agreeing
 
@@ -96,7 +96,12 @@ def learnt(sample: Sequence[dict[str, Any]], names: Names) -> Plan:
         field = fields.get(name)
         contested = field is None and names.find(name)[0] is not None
         spelt_twice = inner is not None and (name, None) in values
-        if contested or spelt_twice or (nested and key == "id" and inner is None) or careful.unstorable(name):
+        if (
+            contested
+            or spelt_twice
+            or (nested and key == "id" and inner is None)
+            or json_exact.unstorable(name)
+        ):
             continue
         dtype = _field_type(names.log.by_zeek[field], seen) if field else _further_type(name, seen)
         if dtype is not None and len(columns) < _MOST_COLUMNS:
@@ -288,7 +293,7 @@ def _parents(values: pl.Series) -> pl.Series:
     """Lists of uids, or the text that some writers make of them, as the text of JSON arrays."""
     if values.dtype == pl.String:
         distinct = values.drop_nulls().unique()
-        texts = [careful.parents_text(careful.uids_in(text)) for text in distinct]
+        texts = [json_exact.parents_text(json_exact.uids_in(text)) for text in distinct]
         return (
             values.replace_strict(distinct, texts, default=None, return_dtype=pl.String) if texts else values
         )
@@ -296,5 +301,5 @@ def _parents(values: pl.Series) -> pl.Series:
     filled = (length > 0).fill_null(value=False)
     empty = values.to_frame().select(pl.when(length == 0).then(pl.lit("[]")).alias(values.name)).to_series()
     return empty.scatter(
-        filled.arg_true(), [careful.parents_text(uids) for uids in values.filter(filled).to_list()]
+        filled.arg_true(), [json_exact.parents_text(uids) for uids in values.filter(filled).to_list()]
     )

@@ -19,11 +19,11 @@ from etl.errors import MissingColumn, NotAConnLog, OtherLog
 from etl.mapping.names import LOG_COLUMN, Names, is_other_log
 from etl.mapping.values import Fault, text_frame
 from etl.models import Format
-from etl.reader import careful
-from etl.reader.blocks import Piece
+from etl.reader import json_exact
+from etl.reader.chunks import Piece
+from etl.reader.json_fast import Plan, learnt, objects
 from etl.reader.lines import Lines, without
 from etl.reader.parts import Part
-from etl.reader.plan import Plan, learnt, objects
 
 FORMAT = Format(kind="json")
 _SAMPLE = 1_000
@@ -73,7 +73,7 @@ class JsonSource:
         found = objects(lines.sample(_SAMPLE))
         if not found:
             _refuse_shape(lines)
-        self._seen = {key for keys in found for key in careful.flat_keys(keys)}
+        self._seen = {key for keys in found for key in json_exact.flat_keys(keys)}
         paths = [members[LOG_COLUMN] for members in found if members.get(LOG_COLUMN) is not None]
         marks = (f'"_path":{space}"{self._log.name}"'.encode() for space in ("", " "))
         named_here = any(mark in lines.data for mark in marks)
@@ -123,13 +123,13 @@ class JsonSource:
             if not line.strip():
                 continue
             try:
-                row, further = careful.parse(line, self._names)
-                text = careful.encoded(further)
-            except careful.Bad as bad:
+                row, further = json_exact.parse(line, self._names)
+                text = json_exact.encoded(further)
+            except json_exact.Bad as bad:
                 faults.append(Fault(line=number, field=bad.field, reason=bad.reason))
                 continue
             for key, value in further.items():
-                self.extra.setdefault(key, careful.kind(value))
+                self.extra.setdefault(key, json_exact.kind(value))
             rows.append({**row, "etl_line": number, "extra": text})
         raw = text_frame(rows, self._log) if rows else None
         return Part(format=FORMAT, rows=len(rows) + len(faults), raw=raw, faults=faults)

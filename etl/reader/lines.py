@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from etl.reader.blocks import Piece, newlines
+from etl.reader.chunks import Piece, newlines
 
 Mask = npt.NDArray[np.bool_]
 _CHUNK = 1 << 18

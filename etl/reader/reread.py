@@ -16,8 +16,8 @@ from etl.fields import Log
 from etl.mapping.names import Names
 from etl.mapping.values import Fault, empty, standard, text_frame
 from etl.models import Format
-from etl.reader import careful
-from etl.reader.blocks import Piece
+from etl.reader import json_exact
+from etl.reader.chunks import Piece
 from etl.reader.tsv import TsvSource
 
 
@@ -77,8 +77,8 @@ def _json(
     faults: list[Fault] = []
     for number, line in lines:
         try:
-            row, further = careful.parse(line, names)
-            rows.append({**row, "etl_line": number, "extra": careful.encoded(further)})
-        except careful.Bad as bad:
+            row, further = json_exact.parse(line, names)
+            rows.append({**row, "etl_line": number, "extra": json_exact.encoded(further)})
+        except json_exact.Bad as bad:
             faults.append(Fault(line=number, field=bad.field, reason=bad.reason))
     return ([text_frame(rows, names.log)] if rows else []), faults

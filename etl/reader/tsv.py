@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from etl.errors import MissingColumn, NotAConnLog, OtherLog
 from etl.mapping.names import Names, is_other_log
 from etl.mapping.values import Fault
-from etl.reader.blocks import Piece
+from etl.reader.chunks import Piece
 from etl.reader.header import START, Run, headed, is_header, runs
 from etl.reader.parts import Part
-from etl.reader.table import Table, columns_of
+from etl.reader.tsv_rows import Table, columns_of
 
 
 class TsvSource:

@@ -20,7 +20,7 @@ from etl.mapping.names import Names
 from etl.mapping.values import Fault
 from etl.models import Format
 from etl.reader import extra
-from etl.reader.blocks import NEWLINE
+from etl.reader.chunks import NEWLINE
 from etl.reader.compression import TAKEN_FOR_PACKED
 from etl.reader.header import Run, unescaped
 from etl.reader.lines import Lines, without

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from etl.errors import TooLarge
 from etl.models import ReadOptions
-from etl.reader.blocks import cut
+from etl.reader.chunks import cut
 
 BYTES = st.lists(st.sampled_from(b"ab\n"), max_size=60).map(bytes)
 
