@@ -24,7 +24,7 @@ from benchmarks.server import database, server
 from etl import gx, pipeline, quality, report
 from etl.database import engine
 from etl.database.store import Store
-from etl.loading import ledger, staging
+from etl.loading import batch, ledger
 from etl.rules import rules
 from etl.settings import Settings
 from samples.writing import write_conn_log
@@ -91,12 +91,12 @@ def judged(store: Store, batch_id: int) -> tuple[float, int]:
     """Seconds of one gate over the staged batch, rolled back, and the rows that broke a critical rule."""
     with store.loading() as connection, connection.begin() as transaction:
         files = ledger.batch_files(connection, batch_id)
-        staging.bind(connection, batch_id)
+        batch.bind(connection, batch_id)
         url = engine.url_as(connection, store.url, store.settings, "conn-etl gate")
         rows_read = {file.etl_file_id: file.rows_read or 0 for file in files}
         begin = time.monotonic()
         outcomes = quality.gate(
-            connection, url, staging.table(batch_id), rows_read, pipeline.policy_of(store.settings)
+            connection, url, batch.table(batch_id), rows_read, pipeline.policy_of(store.settings)
         )
         seconds = time.monotonic() - begin
         transaction.rollback()

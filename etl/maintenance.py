@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 
 from etl import partitions
 from etl.database import engine
-from etl.loading import ledger, rollups, staging
+from etl.loading import batch, ledger, rollups
 
 if TYPE_CHECKING:
     from etl.database.store import Store
@@ -129,7 +129,7 @@ def prune(store: Store) -> Pruned:
         for batch_id in ledger.orphans(connection, settings.claim_for):
             with connection.begin():
                 if engine.idle(connection, batch_id):
-                    staging.drop(connection, batch_id)
+                    batch.drop(connection, batch_id)
                     left_over += 1
         results = lines = 0
         with connection.begin():

@@ -22,7 +22,7 @@ from etl.database import engine, schema
 from etl.database.engine import execute
 from etl.database.store import Store
 from etl.errors import Misuse
-from etl.loading import ledger, replaying, staging
+from etl.loading import batch, ledger, replaying
 from etl.loading.replaying import Act
 from etl.models import Format
 
@@ -134,9 +134,9 @@ def _replay(store: Store, connection: Connection, ids: Sequence[int], act: Act) 
     with engine.batch_lock(connection, batch_id):
         counts = _stage(store, connection, batch_id, ids)
         with connection.begin():
-            staging.bind(connection, batch_id)
+            batch.bind(connection, batch_id)
             url = engine.url_as(connection, store.url, store.settings, "conn-etl gate")
-            quality.gate(connection, url, staging.table(batch_id), counts, pipeline.policy_of(store.settings))
+            quality.gate(connection, url, batch.table(batch_id), counts, pipeline.policy_of(store.settings))
         replaying.make_days_of(connection, batch_id, list(counts))
         return replaying.publish(connection, batch_id, ids, list(counts), act)
 
@@ -145,7 +145,7 @@ def _stage(store: Store, connection: Connection, batch_id: int, ids: Sequence[in
     """Map the lines into fresh staging tables; returns the lines of each file."""
     counts: Counter[int] = Counter()
     with connection.begin():
-        staging.create(connection, batch_id)
+        batch.create(connection, batch_id)
         rows = list(execute(connection, "replay.lines", ids=list(ids)))
         for (etl_file_id, line_format), group in itertools.groupby(rows, key=_file_and_format):
             of_file = [(row.etl_line, bytes(row.raw)) for row in group]
@@ -168,13 +168,13 @@ def _stage_lines(
     line_format: Format,
     of_file: Sequence[tuple[int, bytes]],
 ) -> None:
-    from etl.loading.encoding import to_csv
+    from etl.loading.copy_csv import to_csv
     from etl.reader.reread import read_again
 
     frame, faults = read_again(of_file, line_format, store.log, store.settings.aliases)
     if frame.height:
         csv = to_csv(frame, etl_file_id)
-        engine.copy_in(connection, staging.table(batch_id), store.log.copy_columns, csv)
+        engine.copy_in(connection, batch.table(batch_id), store.log.copy_columns, csv)
     if faults:
         execute(
             connection,

@@ -55,7 +55,7 @@ def _ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
 
 
 def _parcels(files: Sequence[BatchFile], opener: Opener) -> Generator[Parcel, None, None]:
-    from etl.loading.encoding import to_csv
+    from etl.loading.copy_csv import to_csv
 
     for file in files:
         try:

@@ -18,11 +18,11 @@ from sqlalchemy.engine import Connection
 from etl.database.engine import execute
 from etl.database.locks import lock_days, lock_digests
 from etl.errors import DayRetired, FileError, OverBudget, TooManyDays
-from etl.loading import headstart, staging, undoing
+from etl.loading import batch, speculative, undo
 from etl.loading.budget import Budget
-from etl.loading.fates import Fate, fates
-from etl.loading.headstart import HeadStart, Inserted, Lost
 from etl.loading.ledger import BatchFile
+from etl.loading.outcomes import Fate, fates
+from etl.loading.speculative import HeadStart, Inserted, Lost
 from etl.models import BRINGS_ROWS, RawLine
 
 RawLines = Callable[[str, Collection[int]], Mapping[int, RawLine]]
@@ -66,7 +66,7 @@ def prepare(
     days_of: dict[int, list[date]] = defaultdict(list)
     with connection.begin():
         execute(connection, "publish.tune")
-        staging.bind(connection, batch_id)
+        batch.bind(connection, batch_id)
         forgiven = {row.etl_file_id: row.lines for row in execute(connection, "publish.forgiven")}
         judged = ((f, _over_budget(f, budget, forgiven.get(f.etl_file_id, 0))) for f in files)
         refused: dict[int, FileError] = {f.etl_file_id: error for f, error in judged if error is not None}
@@ -124,8 +124,8 @@ def publish(
     """
     with connection.get_transaction() or connection.begin():
         execute(connection, "publish.tune")
-        staging.bind(connection, batch_id)
-        redo = undoing.redo_of(connection, files)
+        batch.bind(connection, batch_id)
+        redo = undo.redo_of(connection, files)
         _lock_digests(connection, [f.digest for f in files if f.digest], redo, head)
         settled = list(fates(connection, files, outlook.refused))
         chosen = [fate.file.etl_file_id for fate in settled if fate.state in BRINGS_ROWS]
@@ -135,7 +135,7 @@ def publish(
         days = sorted({day for i in chosen for day in outlook.days_of.get(i, ())})
         lock_days(connection, [*days, *redo.days])
         heed_retired(connection, days)
-        undoing.clear(connection, redo, {fate.file.etl_file_id: fate.state for fate in settled})
+        undo.clear(connection, redo, {fate.file.etl_file_id: fate.state for fate in settled})
         if head is None:
             insert_good(connection, days, counts)
         else:
@@ -144,19 +144,19 @@ def publish(
         _settle(connection, settled, counts)
         _settle_older(connection, chosen, turned_down)
         execute(connection, "publish.forget_views")
-        staging.drop(connection, batch_id)
+        batch.drop(connection, batch_id)
     return settled
 
 
 def _lock_digests(
-    connection: Connection, digests: Sequence[bytes], redo: undoing.Redo, head: HeadStart | None
+    connection: Connection, digests: Sequence[bytes], redo: undo.Redo, head: HeadStart | None
 ) -> None:
     if head is None:
         lock_digests(connection, [*digests, *redo.digests])
     elif redo.files:
         raise Lost("it replaces rows")
     else:
-        headstart.lock_digests(connection, digests)
+        speculative.lock_digests(connection, digests)
 
 
 def _select(connection: Connection, chosen: Sequence[int], turned_down: Sequence[int]) -> None:
@@ -229,7 +229,7 @@ def _quarantine(
 def _settle(connection: Connection, settled: Sequence[Fate], counts: Counts) -> None:
     for fate in settled:
         if fate.file.before and fate.state not in (*BRINGS_ROWS, "known"):
-            undoing.restore(connection, fate.file.etl_file_id, fate.reason)
+            undo.restore(connection, fate.file.etl_file_id, fate.reason)
         else:
             _finish(connection, fate, counts)
 

@@ -13,8 +13,8 @@ from sqlalchemy.engine import Connection
 
 from etl.database.engine import execute
 from etl.database.locks import lock_days, lock_digests
-from etl.loading import staging
-from etl.loading.publishing import Counts, heed_retired, insert_good, make_days
+from etl.loading import batch
+from etl.loading.publish import Counts, heed_retired, insert_good, make_days
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +29,7 @@ class Act:
 def make_days_of(connection: Connection, batch_id: int, files: Sequence[int]) -> None:
     """Make the partitions that the staged rows need, each in its own transaction."""
     with connection.begin():
-        staging.bind(connection, batch_id)
+        batch.bind(connection, batch_id)
         new = sorted({row.day for row in execute(connection, "publish.days", ids=list(files)) if row.is_new})
     make_days(connection, new)
 
@@ -53,7 +53,7 @@ def publish(
         TransientError: nothing was changed; do it again.
     """
     with connection.begin():
-        staging.bind(connection, batch_id)
+        batch.bind(connection, batch_id)
         lock_digests(
             connection, [bytes(r.digest) for r in execute(connection, "replay.digests", ids=list(files))]
         )
@@ -75,7 +75,7 @@ def publish(
         execute(connection, "replay.note", actor=act.actor, why=act.why, run=act.run_id)
         total = _move(connection, counts, act.run_id)
         execute(connection, "publish.forget_views")
-        staging.drop(connection, batch_id)
+        batch.drop(connection, batch_id)
     return total
 
 

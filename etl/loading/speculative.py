@@ -23,8 +23,8 @@ from sqlalchemy.engine import Connection
 from etl.database.engine import execute, label, log_of, translated
 from etl.database.locks import buckets_of
 from etl.errors import ConnEtlError
-from etl.loading.filling import Part
 from etl.loading.ledger import BatchFile
+from etl.loading.stage import Part
 
 log = logging.getLogger(__name__)
 

@@ -19,9 +19,9 @@ from sqlalchemy.engine import Connection
 from etl.database.engine import copy_in, execute, log_of
 from etl.errors import FileError, PermanentError
 from etl.fields import MAPPING_VERSION
+from etl.loading.batch import REJECT, create, table
+from etl.loading.copy_buffer import Opener, Parcel, parcels
 from etl.loading.ledger import BatchFile
-from etl.loading.parcels import Opener, Parcel, parcels
-from etl.loading.staging import REJECT, create, table
 from etl.models import Scan
 
 FLUSH_BYTES = 8 << 20

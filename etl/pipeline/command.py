@@ -24,7 +24,7 @@ from etl import gx, source
 from etl.database import engine
 from etl.database.store import Store
 from etl.errors import FileError, TransientError
-from etl.loading import ledger, undoing
+from etl.loading import ledger, undo
 from etl.pipeline.looking import Look, Request, Waiting, look, sensors_of
 from etl.pipeline.runs import begin, end, in_batches, new_id
 from etl.pipeline.steps import publish_claimed, reader_of
@@ -150,7 +150,7 @@ def _look(store: Store, paths: Sequence[str], request: Request) -> Look:
 
 def _open_again(connection: Connection, ids: Sequence[int]) -> list[Waiting]:
     with connection.begin():
-        undoing.reopen_loaded(connection, ids, replaces=True)
+        undo.reopen_loaded(connection, ids, replaces=True)
     return [Waiting(row.etl_file_id, row.size) for row in ledger.by_id(connection, ids)]
 
 
@@ -159,7 +159,7 @@ def _load_waiting(store: Store, run_id: str) -> list[int]:
     done: list[int] = []
     while True:
         with store.loading() as connection:
-            if not (ids := [i for i in undoing.waiting(connection) if i not in done]):
+            if not (ids := [i for i in undo.waiting(connection) if i not in done]):
                 return done
         for attempt in attempts(store.settings):
             with attempt:
@@ -172,7 +172,7 @@ class Unloading:
     """What ``unload`` took back, and the files that shared rows with it and were loaded again."""
 
     run_id: str
-    undone: list[undoing.Undone]
+    undone: list[undo.Undone]
     again: list[FileResult]
 
     @property
@@ -192,7 +192,7 @@ def unload(store: Store, targets: Sequence[str]) -> Unloading:
     begin(store, run_id, "command", {"unload": list(targets)})
     for attempt in attempts(store.settings):
         with attempt, store.loading() as connection:
-            undone = undoing.unload(connection, names, run_id, source.unchanged)
+            undone = undo.unload(connection, names, run_id, source.unchanged)
     again = _load_waiting(store, run_id)
     end(store, run_id)
     with store.loading() as connection:

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 from etl import source
 from etl.database import engine
 from etl.errors import FileError
-from etl.loading import ledger, undoing
+from etl.loading import ledger, undo
 from etl.models import FoundFile
 from etl.pipeline.evidence import content, half_written, whole
 from etl.settings import Settings
@@ -193,7 +193,7 @@ def _opened_again(
         again |= {row.etl_file_id for row in changed}
         if loaded:
             with connection.begin():
-                undoing.reopen_loaded(connection, loaded)
+                undo.reopen_loaded(connection, loaded)
             again -= set(loaded)
     else:
         loaded = []

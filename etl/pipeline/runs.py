@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from etl.database import engine, schema
 from etl.database.store import Store
-from etl.loading import ledger, staging
+from etl.loading import batch, ledger
 from etl.pipeline.looking import Request, Waiting, look
 from etl.settings import Settings
 
@@ -43,7 +43,7 @@ def _drop_orphans(store: Store, connection: Connection) -> None:
     for batch_id in ledger.orphans(connection, store.settings.claim_for):
         with connection.begin():
             if engine.idle(connection, batch_id):
-                staging.drop(connection, batch_id)
+                batch.drop(connection, batch_id)
 
 
 def end(store: Store, run_id: str) -> list[dict[str, Any]]:

@@ -14,9 +14,9 @@ from etl.database import engine
 from etl.database.store import Store
 from etl.errors import DayRetired, DiskFull, FileError
 from etl.fields import CONN, Log
-from etl.loading import filling, ledger, publishing, staging
+from etl.loading import batch, ledger, publish, stage
 from etl.loading.budget import Budget
-from etl.loading.headstart import Bounds, HeadStart, Lost
+from etl.loading.speculative import Bounds, HeadStart, Lost
 from etl.models import RawLine, Reader
 from etl.settings import Settings
 
@@ -74,7 +74,7 @@ def _totals(connection: Connection, batch_id: int) -> dict[str, int]:
 
 def _intact(connection: Connection, batch_id: int, files: Sequence[ledger.BatchFile]) -> bool:
     with connection.begin():
-        return staging.intact(connection, batch_id, files)
+        return batch.intact(connection, batch_id, files)
 
 
 def _stage(
@@ -89,12 +89,12 @@ def _stage(
     replacing = any(file.before or file.replaces for file in files)
     on_part = head.take if head and not replacing else _go_on
     opener = partial(reader_of, settings=store.settings, log=store.log)
-    filling.stage(connection, batch_id, files, opener, on_part)
+    stage.stage(connection, batch_id, files, opener, on_part)
     if head:
         head.take_last()
 
 
-def _go_on(_part: filling.Part) -> None:
+def _go_on(_part: stage.Part) -> None:
     """Nothing begins with a part of the batch."""
 
 
@@ -135,13 +135,11 @@ def _validated(
     rows_read = {file.etl_file_id: file.rows_read or 0 for file in files}
     engine.label(connection, "validate", batch_id)
     with connection.begin():
-        staging.bind(connection, batch_id)
+        batch.bind(connection, batch_id)
         url = engine.url_as(connection, store.url, store.settings, "conn-etl gate")
-        outcomes = quality.gate(
-            connection, url, staging.table(batch_id), rows_read, policy_of(store.settings)
-        )
+        outcomes = quality.gate(connection, url, batch.table(batch_id), rows_read, policy_of(store.settings))
         quality.record(connection, files[0].run_id, batch_id, outcomes, rows_read)
-        staging.note_bad(connection, files)
+        batch.note_bad(connection, files)
     return _open_files(connection, batch_id)
 
 
@@ -161,7 +159,7 @@ def policy_of(settings: Settings) -> quality.Policy:
 
 def _judged(connection: Connection, batch_id: int, files: Sequence[ledger.BatchFile]) -> bool:
     with connection.begin():
-        return staging.judged(connection, batch_id, files)
+        return batch.judged(connection, batch_id, files)
 
 
 def publish_claimed(store: Store, connection: Connection, batch_id: int) -> None:
@@ -172,16 +170,14 @@ def publish_claimed(store: Store, connection: Connection, batch_id: int) -> None
             return
         engine.label(connection, "publish", batch_id)
         try:
-            outlook = publishing.prepare(
-                connection, batch_id, files, budget_of(settings), settings.max_new_days
-            )
+            outlook = publish.prepare(connection, batch_id, files, budget_of(settings), settings.max_new_days)
             lines = partial(_raw_lines, settings=settings)
             if ahead := head.won(files):
                 with suppress(Lost), engine.translated():
-                    publishing.publish(ahead, batch_id, files, outlook, lines, head)
+                    publish.publish(ahead, batch_id, files, outlook, lines, head)
                     return
-            publishing.make_days(connection, outlook.new_days)
-            publishing.publish(connection, batch_id, files, outlook, lines)
+            publish.make_days(connection, outlook.new_days)
+            publish.publish(connection, batch_id, files, outlook, lines)
         except DayRetired:
             ledger.judge_again(connection, batch_id)
             raise

@@ -31,12 +31,12 @@ def warm() -> None:
 
     from etl import gx, rules
     from etl.cli import admin, ask, load  # noqa: F401
-    from etl.loading import filling
+    from etl.loading import stage
 
     gx.load()
     rules.rules("gate")
     # parts as small as the logs, so that publishing has its head start here too
-    filling.FLUSH_BYTES, filling.PART_BYTES = 200_000, 400_000
+    stage.FLUSH_BYTES, stage.PART_BYTES = 200_000, 400_000
 
 
 @dataclass(kw_only=True, slots=True)

@@ -117,7 +117,7 @@ def measure(name: str) -> dict[str, object]:
 def _read(path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
     from etl.errors import FileError
-    from etl.loading.encoding import to_csv
+    from etl.loading.copy_csv import to_csv
     from etl.reader.files import ConnReader
     from etl.settings import Settings
 

@@ -6,7 +6,7 @@ import io
 from collections import Counter
 
 from etl.errors import FileError
-from etl.loading.encoding import to_csv
+from etl.loading.copy_csv import to_csv
 from etl.mapping.values import frame_schema
 from etl.models import ReadOptions
 from etl.reader.files import ConnReader, raw_lines

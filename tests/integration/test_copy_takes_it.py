@@ -19,7 +19,7 @@ from psycopg2 import sql
 
 from etl.errors import FileError
 from etl.fields import CONN, FIELDS
-from etl.loading.encoding import to_csv
+from etl.loading.copy_csv import to_csv
 from etl.mapping.values import standard
 from etl.models import ReadOptions
 from etl.reader.files import ConnReader

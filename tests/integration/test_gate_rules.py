@@ -13,7 +13,7 @@ from etl.database import engine
 from etl.database.store import Store
 from etl.errors import EnvironmentProblem, PermanentError
 from etl.fields import CONN
-from etl.loading import staging
+from etl.loading import batch
 
 GOOD = {
     "@timestamp": "2026-03-01 08:00:00+00",
@@ -90,7 +90,7 @@ UNREADABLE = ["row.shape", *(f"type.{name}" for name in CONN.standard_names)]
 
 def stage(connection: Connection, rows: list[dict[str, Any]], rejects: list[str] | None = None) -> None:
     """Put rows on lines 1…n of file 1 of batch 1, rejects behind them."""
-    staging.create(connection, 1)
+    batch.create(connection, 1)
     register = "INSERT INTO etl.file (path, size, mtime) SELECT '/x', 1, now() WHERE NOT EXISTS (SELECT FROM etl.file)"
     connection.exec_driver_sql(register)
     for line, row in enumerate(rows, 1):
@@ -114,7 +114,7 @@ def stage(connection: Connection, rows: list[dict[str, Any]], rejects: list[str]
 def gate(store: Store, rows: int) -> tuple[dict[str, quality.Outcome], dict[str, list[int]]]:
     """Outcomes by rule, and lines of staged_bad by rule."""
     with store.loading() as connection, connection.begin():
-        staging.bind(connection, 1)
+        batch.bind(connection, 1)
         url = engine.url_as(connection, store.url, store.settings, "test")
         found = quality.gate(connection, url, "etl.stage_1", {1: rows}, pipeline.policy_of(store.settings))
         bad: dict[str, list[int]] = {}

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from etl import pipeline, verifying
 from etl.database.store import Store
-from etl.loading import filling, headstart
+from etl.loading import speculative, stage
 from etl.settings import Settings
 from tests.logs import flow, flows, json_lines, tsv, write
 
@@ -130,16 +130,16 @@ CASES: list[tuple[Callable[[Path], None], bool]] = [
 def finished(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Batches whose head start was taken over; parts are tiny."""
     batches: list[int] = []
-    finish = headstart.HeadStart.finish
+    finish = speculative.HeadStart.finish
 
-    def noted(head: headstart.HeadStart, *arguments: Any) -> Any:
+    def noted(head: speculative.HeadStart, *arguments: Any) -> Any:
         found = finish(head, *arguments)
         batches.append(head.batch_id)
         return found
 
-    monkeypatch.setattr(headstart.HeadStart, "finish", noted)
-    monkeypatch.setattr(filling, "PART_BYTES", 5_000)
-    monkeypatch.setattr(filling, "FLUSH_BYTES", 2_000)
+    monkeypatch.setattr(speculative.HeadStart, "finish", noted)
+    monkeypatch.setattr(stage, "PART_BYTES", 5_000)
+    monkeypatch.setattr(stage, "FLUSH_BYTES", 2_000)
     return batches
 
 
@@ -201,7 +201,7 @@ def test_what_is_loaded_is_the_same(
         (tmp_path / "before" / "conn.log").unlink(missing_ok=True)
     with_head = load(database_url, tmp_path / "logs", tmp_path / "before", statement)
     assert bool(finished) == won
-    monkeypatch.setattr(filling, "PART_BYTES", 1 << 30)
+    monkeypatch.setattr(stage, "PART_BYTES", 1 << 30)
     finished.clear()
     without = load(second_database_url, tmp_path / "logs", tmp_path / "before", statement)
     assert finished == []
@@ -250,9 +250,9 @@ def test_what_another_session_holds_is_waited_for_in_the_ordinary_order(
 def test_a_head_start_that_loses_its_session_is_only_lost(
     store: Store, finished: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    insert = headstart.HeadStart._insert
+    insert = speculative.HeadStart._insert
 
-    def killed(head: headstart.HeadStart, part: filling.Part) -> None:
+    def killed(head: speculative.HeadStart, part: stage.Part) -> None:
         insert(head, part)
         with store.engine.begin() as other:
             other.execute(
@@ -263,7 +263,7 @@ def test_a_head_start_that_loses_its_session_is_only_lost(
                 {"name": f"conn-etl publish {head.batch_id}"},
             )
 
-    monkeypatch.setattr(headstart.HeadStart, "_insert", killed)
+    monkeypatch.setattr(speculative.HeadStart, "_insert", killed)
     pipeline.ingest(store, [str(write(tmp_path / "conn.log", tsv(flows(300))))])
     assert finished == []
     with store.engine.connect() as connection:

@@ -8,7 +8,6 @@ from typing import Any
 
 from etl import pipeline
 from etl.database.store import Store
-from etl.loading import staging
 from tests.logs import flows, tsv, write
 
 
@@ -22,7 +21,7 @@ def test_staging_can_be_dropped_while_another_sessions_views_hold_it(
     (batch,) = pipeline.discover(store, "dead", [str(folder)])
     pipeline.stage(store, batch)
     with store.loading() as dead:
-        staging.bind(dead, batch)
+        batch.bind(dead, batch)
         dead.commit()
         assert pipeline.ingest(store, [str(folder)]).total("rows_loaded") == 5
     assert ask(r"SELECT relname FROM pg_class WHERE relname LIKE 'stage\_%'") == []

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.fields import CONN, FIELDS
-from etl.loading.encoding import to_csv
+from etl.loading.copy_csv import to_csv
 from etl.mapping import times, values
 from etl.mapping.values import Fault, empty, frame_schema, standard
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.errors import FileError
-from etl.loading.encoding import to_csv
+from etl.loading.copy_csv import to_csv
 from etl.mapping.values import frame_schema
 from etl.models import ReadOptions
 from etl.reader.files import ConnReader, raw_lines
