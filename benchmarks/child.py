@@ -25,9 +25,10 @@ def main() -> None:
     whole = sys.argv[1] == "--whole"
     paths = sys.argv[2:] if whole else sys.argv[1:]
     begin = time.monotonic()
-    from etl import gx, pipeline
+    from etl import pipeline
     from etl.database import engine
     from etl.database.store import Store
+    from etl.quality import gx
     from etl.settings import Settings
 
     if whole:

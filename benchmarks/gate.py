@@ -21,11 +21,12 @@ import sqlalchemy as sa
 from benchmarks import history, results
 from benchmarks.copying import clean_rows, plain_copy
 from benchmarks.server import database, server
-from etl import gx, pipeline, quality, report
+from etl import pipeline, report
 from etl.database import engine
 from etl.database.store import Store
 from etl.loading import batch, ledger
-from etl.rules import rules
+from etl.quality import gate, gx
+from etl.quality.rules import rules
 from etl.settings import Settings
 from samples.writing import write_conn_log
 
@@ -95,7 +96,7 @@ def judged(store: Store, batch_id: int) -> tuple[float, int]:
         url = engine.url_as(connection, store.url, store.settings, "conn-etl gate")
         rows_read = {file.etl_file_id: file.rows_read or 0 for file in files}
         begin = time.monotonic()
-        outcomes = quality.gate(
+        outcomes = gate.gate(
             connection, url, batch.table(batch_id), rows_read, pipeline.policy_of(store.settings)
         )
         seconds = time.monotonic() - begin

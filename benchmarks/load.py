@@ -24,7 +24,7 @@ from benchmarks.copying import DAYS, clean_rows, plain_copy, rows_in
 from benchmarks.server import database, run, server
 from benchmarks.watch import Watch
 from etl.database import embedded
-from etl.rules import rules
+from etl.quality.rules import rules
 from samples.broken import KINDS
 from samples.writing import Format, write_conn_log
 

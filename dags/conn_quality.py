@@ -64,7 +64,7 @@ def _store() -> Store:
 @task
 def days(triggering_asset_events: Any = None) -> list[str]:
     """The days to check, newest first: those of the events, else those touched lately."""
-    from etl import checking
+    from etl.quality import day_checks
 
     found: set[str] = set()
     for events in (triggering_asset_events or {}).values():
@@ -72,18 +72,18 @@ def days(triggering_asset_events: Any = None) -> list[str]:
             found.update((event.extra or {}).get("days", ()))
     if not found:
         since = datetime.now(UTC) - LOOK_BACK
-        found = {str(day) for day in checking.touched_days(_store(), since, MOST_DAYS)}
+        found = {str(day) for day in day_checks.touched_days(_store(), since, MOST_DAYS)}
     return sorted(found, reverse=True)[:MOST_DAYS]
 
 
 @task(map_index_template="{{ day_label }}")
 def check(day: str, run_id: str) -> int:
     """Run the suites after publish over one day; returns how many rules found something."""
-    from etl import checking
+    from etl.quality import day_checks
 
     # set first: an undefined label fails a task after its work
     get_current_context()["day_label"] = day  # type: ignore[typeddict-unknown-key]
-    verdicts = checking.check_day(_store(), date.fromisoformat(day), run_id)
+    verdicts = day_checks.check_day(_store(), date.fromisoformat(day), run_id)
     for verdict in verdicts:
         if verdict.failed:
             print(f"{verdict.suite}/{verdict.rule}: {verdict.failed:,} of {verdict.rows:,}")

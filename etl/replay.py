@@ -17,7 +17,7 @@ from typing import Any, TextIO
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl import pipeline, quality
+from etl import pipeline
 from etl.database import engine, schema
 from etl.database.engine import execute
 from etl.database.store import Store
@@ -25,6 +25,7 @@ from etl.errors import Misuse
 from etl.loading import batch, ledger, replaying
 from etl.loading.replaying import Act
 from etl.models import Format
+from etl.quality import gate
 
 CHUNK = 50_000
 """Lines of one transaction."""
@@ -136,7 +137,7 @@ def _replay(store: Store, connection: Connection, ids: Sequence[int], act: Act) 
         with connection.begin():
             batch.bind(connection, batch_id)
             url = engine.url_as(connection, store.url, store.settings, "conn-etl gate")
-            quality.gate(connection, url, batch.table(batch_id), counts, pipeline.policy_of(store.settings))
+            gate.gate(connection, url, batch.table(batch_id), counts, pipeline.policy_of(store.settings))
         replaying.make_days_of(connection, batch_id, list(counts))
         return replaying.publish(connection, batch_id, ids, list(counts), act)
 

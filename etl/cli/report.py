@@ -50,8 +50,6 @@ def report(
     page, _ = made.write(folder)
     said = [f"{page}: {made.facts['verdict']['sentence']}", *made.facts["verdict"]["reasons"]]
     if data_docs:
-        from etl import checking
-
         said.append(f"Data Docs: {checking.data_docs(target, folder / 'conn-etl-data-docs')}")
     if as_json:
         sys.stdout.write(made.as_json() + "\n")

@@ -20,7 +20,7 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
-from etl import gx, source
+from etl import source
 from etl.database import engine
 from etl.database.store import Store
 from etl.errors import FileError, TransientError
@@ -28,6 +28,7 @@ from etl.loading import ledger, undo
 from etl.pipeline.looking import Look, Request, Waiting, look, sensors_of
 from etl.pipeline.runs import begin, end, in_batches, new_id
 from etl.pipeline.steps import publish_claimed, reader_of
+from etl.quality import gx
 from etl.settings import Settings
 
 log = logging.getLogger(__name__)

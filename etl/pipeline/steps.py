@@ -9,7 +9,7 @@ from functools import partial
 
 from sqlalchemy.engine import Connection
 
-from etl import quality, source
+from etl import source
 from etl.database import engine
 from etl.database.store import Store
 from etl.errors import DayRetired, DiskFull, FileError
@@ -18,6 +18,7 @@ from etl.loading import batch, ledger, publish, stage
 from etl.loading.budget import Budget
 from etl.loading.speculative import Bounds, HeadStart, Lost
 from etl.models import RawLine, Reader
+from etl.quality import gate
 from etl.settings import Settings
 
 
@@ -137,8 +138,8 @@ def _validated(
     with connection.begin():
         batch.bind(connection, batch_id)
         url = engine.url_as(connection, store.url, store.settings, "conn-etl gate")
-        outcomes = quality.gate(connection, url, batch.table(batch_id), rows_read, policy_of(store.settings))
-        quality.record(connection, files[0].run_id, batch_id, outcomes, rows_read)
+        outcomes = gate.gate(connection, url, batch.table(batch_id), rows_read, policy_of(store.settings))
+        gate.record(connection, files[0].run_id, batch_id, outcomes, rows_read)
         batch.note_bad(connection, files)
     return _open_files(connection, batch_id)
 
@@ -148,9 +149,9 @@ def budget_of(settings: Settings) -> Budget:
     return Budget(rows=settings.error_budget_rows, share=settings.error_budget_share)
 
 
-def policy_of(settings: Settings) -> quality.Policy:
+def policy_of(settings: Settings) -> gate.Policy:
     """The settings' part in the gate."""
-    return quality.Policy(
+    return gate.Policy(
         earliest=settings.earliest,
         after_first_seen=settings.latest_after_first_seen,
         severities=settings.rule_severity,

@@ -17,13 +17,13 @@ from typing import Any
 
 from sqlalchemy.engine import URL, Connection
 
-from etl import gx, quality
 from etl.database import engine
 from etl.database.engine import execute
 from etl.database.statements import statement
 from etl.database.store import Store
 from etl.errors import Misuse
-from etl.rules import Rule, rules, under_policy
+from etl.quality import gate, gx
+from etl.quality.rules import Rule, rules, under_policy
 
 _KEYS = {"conn_relation": ("etl_file_id", "etl_line"), "drift": ("day", "measure")}
 """What identifies a row of each relation."""
@@ -118,19 +118,19 @@ def _check(
 
 
 def _by_file(connection: Connection, query: str) -> Found:
-    by_file, some = quality.count_by_file(connection, query)
+    by_file, some = gate.count_by_file(connection, query)
     sample = [{"file": etl_file_id, "line": line} for etl_file_id, line in some]
-    return sum(by_file.values()), by_file, sample[: quality.EXAMPLES]
+    return sum(by_file.values()), by_file, sample[: gate.EXAMPLES]
 
 
 def _by_measure(connection: Connection, query: str) -> Found:
-    rows = quality.run_written(
+    rows = gate.run_written(
         connection,
         "SELECT drift.measure, drift.value, drift.usual FROM etl.drift"  # noqa: S608
         f" INNER JOIN ({query}) AS failing USING (day, measure) ORDER BY 1",
     )
     sample = [{"measure": measure, "value": value, "usual": usual} for measure, value, usual in rows]
-    return len(rows), {}, sample[: quality.EXAMPLES]
+    return len(rows), {}, sample[: gate.EXAMPLES]
 
 
 def _record(connection: Connection, day: date, run_id: str | None, verdicts: Sequence[Verdict]) -> None:

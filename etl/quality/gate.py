@@ -16,9 +16,9 @@ from typing import Any
 
 from sqlalchemy.engine import URL, Connection
 
-from etl import gx
 from etl.database.engine import execute, log_of
-from etl.rules import LEDGER_RULES, rules, under_policy
+from etl.quality import gx
+from etl.quality.rules import LEDGER_RULES, rules, under_policy
 
 EXAMPLES = 5
 """Examples that a rule keeps of each file, and of the batch."""

@@ -22,7 +22,7 @@ from sqlalchemy.engine import URL
 
 from etl.database.engine import translate_text, translate_wrapped
 from etl.errors import ConnEtlError, EnvironmentProblem, PermanentError
-from etl.rules import Rule
+from etl.quality.rules import Rule
 
 if TYPE_CHECKING:
     from great_expectations.core.expectation_validation_result import (  # noqa: TID251  here it is allowed

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from etl.database.engine import execute
 from etl.fields import CONN, CONN_STATES
-from etl.rules import reasons
+from etl.quality.rules import reasons
 
 Facts = dict[str, Any]
 Rows = list[dict[str, Any]]

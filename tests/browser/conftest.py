@@ -18,9 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from etl import checking, pipeline, report
+from etl import pipeline, report
 from etl.database.airflow import as_json
 from etl.database.store import Store
+from etl.quality import day_checks
 from etl.settings import Settings
 from tests.chromium import CHROMIUM, SCREENSHOTS
 from tests.logs import START, flow, flows, json_lines, tsv, write
@@ -67,7 +68,7 @@ def hostile(store: Store, tmp_path: Path) -> Store:
     )
     write(folder / "json.log", json_lines([{**flow(9_999), SCRIPT: 1, "</style><b>": IMAGE}]))
     pipeline.ingest(store, [str(folder)])
-    checking.check_day(store, date(2026, 3, 1))
+    day_checks.check_day(store, date(2026, 3, 1))
     return store
 
 

@@ -29,9 +29,9 @@ def warm() -> None:
     import polars as pl  # noqa: F401
     import psycopg2  # noqa: F401
 
-    from etl import gx, rules
     from etl.cli import admin, ask, load  # noqa: F401
     from etl.loading import stage
+    from etl.quality import gx, rules
 
     gx.load()
     rules.rules("gate")

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from etl import checking, completeness, gx, pipeline, problems, quality, rules
+from etl import completeness, pipeline, problems
 from etl.database.store import Store
+from etl.quality import day_checks, gate, gx, rules
 from etl.settings import SensorSettings
 from tests.conftest import SHARED
 from tests.integration.conftest import Ask
@@ -52,21 +53,21 @@ def load(store: Store, path: Path, rows: list[dict[str, Any]]) -> None:
     assert summary.total("rows_loaded") == len(rows)
 
 
-def failed(verdicts: list[checking.Verdict]) -> dict[str, int]:
+def failed(verdicts: list[day_checks.Verdict]) -> dict[str, int]:
     return {verdict.rule: verdict.failed for verdict in verdicts if verdict.failed}
 
 
-def consistency(verdicts: list[checking.Verdict]) -> list[checking.Verdict]:
+def consistency(verdicts: list[day_checks.Verdict]) -> list[day_checks.Verdict]:
     return [verdict for verdict in verdicts if verdict.suite == "conn_consistency"]
 
 
 def test_relations_that_hold_pass_and_broken_ones_are_found(store: Store, ask: Ask, tmp_path: Path) -> None:
     load(store, tmp_path / "good.log", [flow(i + 1, **changes) for i, changes in enumerate(GOOD)])
-    assert failed(consistency(checking.check_day(store, DAY))) == {}
+    assert failed(consistency(day_checks.check_day(store, DAY))) == {}
 
     broken = [(rule, changes) for rule, rows in BAD.items() for changes in rows]
     load(store, tmp_path / "bad.log", [flow(1_001 + i, **changes) for i, (_, changes) in enumerate(broken)])
-    verdicts = consistency(checking.check_day(store, DAY, "a-run"))
+    verdicts = consistency(day_checks.check_day(store, DAY, "a-run"))
     assert failed(verdicts) == {rule: len(rows) for rule, rows in BAD.items()}
     assert {v.rule for v in verdicts} == set(BAD)
     (file,) = ask("SELECT etl_file_id FROM etl.file WHERE path LIKE '%bad.log'")
@@ -82,7 +83,7 @@ def test_relations_that_hold_pass_and_broken_ones_are_found(store: Store, ask: A
     per_day = {(rule, len(rows), None) for rule, rows in BAD.items()}
     assert set(stored) == per_day | {(rule, count, file[0]) for rule, count, _ in per_day}
     # again: verdicts are replaced, not doubled
-    checking.check_day(store, DAY, "another-run")
+    day_checks.check_day(store, DAY, "another-run")
     assert len(
         ask("SELECT 1 FROM etl.expectation_result WHERE rule LIKE 'consistency.%' AND NOT success")
     ) == len(stored)
@@ -109,7 +110,7 @@ def test_rules_of_the_batch(store: Store, column: str, good: tuple[Any, ...], ba
         query = f"SELECT DATE '2026-03-01' AS day, measure, {column} FROM (VALUES {shown}) AS t (measure, {column})"
         found = gx.find(store.url, wanted, query=query, key=("day", "measure"))
         with store.session() as connection:
-            return [row for _, sql in found for row in quality.run_written(connection, sql)]
+            return [row for _, sql in found for row in gate.run_written(connection, sql)]
 
     assert find(good) == []
     assert len(find(bad)) == len(bad)
@@ -124,13 +125,13 @@ def test_a_day_is_compared_with_the_same_hour_of_the_last_weeks(
         name = f"{DAY - timedelta(days=7 * weeks)}/conn.08:00:00-09:00:00.log"
         load(store, tmp_path / name, rows)
     load(store, tmp_path / f"{DAY}/conn.08:00:00-09:00:00.log", flows(40))
-    verdicts = checking.check_day(store, DAY)
+    verdicts = day_checks.check_day(store, DAY)
     assert failed(verdicts) == {"batch.rows_of_the_hour": 1}
     (verdict,) = [v for v in verdicts if v.failed]
     assert verdict.sample == [{"measure": "rows.08", "value": 40, "usual": 400}]
     # an hour without any row is a value too, once something came after it
     load(store, tmp_path / f"{DAY}/conn.10:00:00-11:00:00.log", [flow(7_300)])
-    checking.check_day(store, DAY)
+    day_checks.check_day(store, DAY)
     assert ask(
         "SELECT measure, value FROM etl.day_measure WHERE day = :day AND measure IN ('rows.09', 'rows.11')",
         day=DAY,
@@ -169,7 +170,7 @@ def test_holes_and_lag(store: Store, ask: Ask, tmp_path: Path) -> None:
 def test_real_logs_pass_every_rule(store: Store, ask: Ask) -> None:
     summary = pipeline.ingest(store, [str(SHARED / "data" / "real-hourly")])
     assert (summary.total("rows_loaded"), summary.total("rows_quarantined")) == (31_367, 0)
-    assert failed(checking.check_day(store, date(2024, 4, 19))) == {}
+    assert failed(day_checks.check_day(store, date(2024, 4, 19))) == {}
     assert ask("SELECT DISTINCT severity FROM etl.expectation_result WHERE NOT success") == []
     assert ask("SELECT count(*) FROM etl.completeness WHERE state <> 'loaded'") == [(0,)]
 
@@ -183,5 +184,5 @@ def test_days_with_hardly_any_row_are_no_measure_for_others(store: Store, tmp_pa
     ]
     load(store, tmp_path / "conn.log", before)
     load(store, tmp_path / "more.log", [flow(i, service=None) for i in range(400)])
-    found = failed(checking.check_day(store, DAY))
+    found = failed(day_checks.check_day(store, DAY))
     assert found == {"batch.unknown_services": 1}

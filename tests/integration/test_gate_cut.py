@@ -12,9 +12,10 @@ import psycopg2
 import pytest
 import sqlalchemy as sa
 
-from etl import checking, pipeline
+from etl import pipeline
 from etl.database.store import Store
 from etl.errors import TransientError
+from etl.quality import day_checks
 from tests.integration.conftest import Ask
 from tests.logs import flow, flows, tsv, write
 
@@ -97,6 +98,8 @@ def test_a_session_that_the_server_ends_in_the_checks_after_publish(
     pipeline.ingest(store, [str(write(tmp_path / "conn.log", tsv([*flows(30), flow(30, orig_bytes=None)])))])
     day = date(2026, 3, 1)
     with cut(database_url, name, statement, 1), pytest.raises(TransientError):
-        checking.check_day(store, day)
+        day_checks.check_day(store, day)
     assert ask("SELECT count(*) FROM etl.expectation_result WHERE day IS NOT NULL") == [(0,)]
-    assert [v.rule for v in checking.check_day(store, day) if v.failed] == ["consistency.duration_with_bytes"]
+    assert [v.rule for v in day_checks.check_day(store, day) if v.failed] == [
+        "consistency.duration_with_bytes"
+    ]

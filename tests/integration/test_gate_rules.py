@@ -8,12 +8,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl import gx, pipeline, quality, rules
+from etl import pipeline
 from etl.database import engine
 from etl.database.store import Store
 from etl.errors import EnvironmentProblem, PermanentError
 from etl.fields import CONN
 from etl.loading import batch
+from etl.quality import gate, gx, rules
 
 GOOD = {
     "@timestamp": "2026-03-01 08:00:00+00",
@@ -111,12 +112,12 @@ def stage(connection: Connection, rows: list[dict[str, Any]], rejects: list[str]
         )
 
 
-def gate(store: Store, rows: int) -> tuple[dict[str, quality.Outcome], dict[str, list[int]]]:
+def gate(store: Store, rows: int) -> tuple[dict[str, gate.Outcome], dict[str, list[int]]]:
     """Outcomes by rule, and lines of staged_bad by rule."""
     with store.loading() as connection, connection.begin():
         batch.bind(connection, 1)
         url = engine.url_as(connection, store.url, store.settings, "test")
-        found = quality.gate(connection, url, "etl.stage_1", {1: rows}, pipeline.policy_of(store.settings))
+        found = gate.gate(connection, url, "etl.stage_1", {1: rows}, pipeline.policy_of(store.settings))
         bad: dict[str, list[int]] = {}
         for rule, line in connection.exec_driver_sql(
             "SELECT rule, etl_line FROM etl.stage_1_bad ORDER BY 1, 2"
@@ -157,7 +158,7 @@ def test_each_bad_row_is_found_by_its_rule_alone_with_its_line(store: Store) -> 
         **dict.fromkeys(UNREADABLE, 1),
     }
     for rule, lines in expected.items():
-        assert [e["line"] for e in outcomes[rule].examples] == lines[: quality.EXAMPLES]
+        assert [e["line"] for e in outcomes[rule].examples] == lines[: gate.EXAMPLES]
     assert outcomes["enum.network_connection_state"].examples[0]["value"] == "REG"
     assert outcomes["type.src_port"].examples[0]["raw"] == "<script>\\377"
 

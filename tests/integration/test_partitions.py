@@ -16,10 +16,11 @@ import psycopg2
 import pytest
 import sqlalchemy as sa
 
-from etl import maintenance, partitions, pipeline, quality, verifying
+from etl import maintenance, partitions, pipeline, verifying
 from etl.database.store import Store
 from etl.errors import Misuse
 from etl.partitions import Day
+from etl.quality import gate
 from etl.settings import Settings
 from tests.integration.conftest import Ask
 from tests.logs import START, flow, flows, json_lines, tsv, write
@@ -154,7 +155,7 @@ def test_rows_that_the_gate_saw_before_their_day_was_dropped_are_judged_again(
     store = Store.open(database_url, Settings(attempts=2))
     with store.loading() as connection:
         partitions.ensure(connection, [DAY])
-    real, seen = quality.gate, []
+    real, seen = gate.gate, []
 
     def gate_then_drop(*arguments: Any) -> Any:
         outcomes = real(*arguments)
@@ -165,7 +166,7 @@ def test_rows_that_the_gate_saw_before_their_day_was_dropped_are_judged_again(
             other.join()
         return outcomes
 
-    monkeypatch.setattr(quality, "gate", gate_then_drop)
+    monkeypatch.setattr(gate, "gate", gate_then_drop)
     summary = pipeline.ingest(store, [str(write(tmp_path / "conn.log", json_lines(flows(20))))])
     assert counts(summary) == (20, 0, 0, 20)
     assert len(seen) == 2

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from etl import checking, pipeline, report
+from etl import pipeline, report
 from etl.cli.app import app
 from etl.database.store import Store
+from etl.quality import day_checks
 from tests.integration.conftest import Ask
 from tests.logs import flow, flows, tsv, write
 
@@ -33,7 +34,7 @@ def loaded(store: Store, tmp_path: Path) -> Store:
     pipeline.ingest(store, [str(write(folder / "conn.08:00:00-09:00:00.log", tsv(rows)))])
     refused = write(folder / "conn.09:00:00-10:00:00.log", tsv([flow(i, proto="TCP") for i in range(20)]))
     pipeline.ingest(store, [str(refused)])
-    checking.check_day(store, DAY)
+    day_checks.check_day(store, DAY)
     return store
 
 
@@ -130,6 +131,6 @@ def test_status_shows_the_policy(loaded: Store) -> None:
 
 
 def test_data_docs(loaded: Store, tmp_path: Path) -> None:
-    index = checking.data_docs(loaded, tmp_path / "docs")
+    index = day_checks.data_docs(loaded, tmp_path / "docs")
     assert "Data Docs" in index.read_text()
     assert list((tmp_path / "docs" / "validations").rglob("*.html"))

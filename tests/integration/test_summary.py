@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from etl import checking, pipeline, summary
+from etl import pipeline, summary
 from etl.database.store import Store
+from etl.quality import day_checks
 from tests.logs import START, flow, tsv, write
 
 
@@ -23,7 +24,7 @@ def test_the_days_of_a_run_are_those_that_got_a_row(store: Store, tmp_path: Path
     assert (found["rows_loaded"], found["days"]) == (4, days)
     # without an event nobody knows the run: then all days of the table within the files' spans, and no other day
     there = [date(2026, 3, day) for day in (10, 6, 5, 4, 3, 1)]
-    assert checking.touched_days(store, datetime.now(UTC) - timedelta(hours=1)) == there
+    assert day_checks.touched_days(store, datetime.now(UTC) - timedelta(hours=1)) == there
 
 
 def test_a_clock_gone_wrong_does_not_make_thousands_of_days(store: Store, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from benchmarks.copying import clean_rows, plain_copy
 from benchmarks.gate import judged, staged
 from benchmarks.load import Contender, load_here
 from benchmarks.server import database, server
-from etl import gx
 from etl.database.store import Store
+from etl.quality import gx
 from etl.settings import Settings
 from samples.writing import write_conn_log
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from etl import fields, rules
+from etl import fields
 from etl.errors import EnvironmentProblem
+from etl.quality import rules
 from etl.resources import resource_dir
 from etl.settings import Settings
 

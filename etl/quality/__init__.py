@@ -1,0 +1,1 @@
+"""Great Expectations and what it found: before publishing (gate) and after it (day checks)."""
