@@ -27,9 +27,9 @@ from sqlalchemy.engine import Connection
 
 from benchmarks import results, ten_years
 from benchmarks.server import database, server
-from etl import asking, maintenance, partitions, pipeline, questions
+from etl import asking, pipeline, questions
 from etl.database.store import Store
-from etl.loading import rollups
+from etl.history import maintenance, rollups
 from etl.settings import Settings
 from samples.writing import write_conn_log
 
@@ -105,7 +105,7 @@ def rates(
         pair = [("empty", empty()), ("full", full)]
         for name, target in pair if number % 2 else reversed(pair):
             with target.loading() as connection:
-                partitions.ensure(connection, days)
+                days.ensure(connection, days)
             begun, used = time.monotonic(), processor_seconds(target)
             rows = pipeline.ingest(target, [str(path)]).total("rows_loaded")
             found[name].append((rows / (time.monotonic() - begun), rows / (processor_seconds(target) - used)))
@@ -154,7 +154,7 @@ def vacuum(store: Store, days: int) -> None:
     """Statistics and visibility as autovacuum would have made them, so that the indexes alone differ."""
     with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         for number in range(days):
-            leaf = partitions.leaf(FIRST + timedelta(days=number))
+            leaf = days.leaf(FIRST + timedelta(days=number))
             connection.exec_driver_sql(f"VACUUM (FREEZE, ANALYZE) zeek.{leaf}")
         connection.exec_driver_sql("VACUUM (ANALYZE) zeek.conn_hour")
 

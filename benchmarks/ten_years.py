@@ -9,9 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl import asking, partitions, questions
+from etl import asking, questions
 from etl.database.statements import statement
 from etl.database.store import Store
+from etl.history import days
 
 LEAVES = 3_650
 SESSIONS = 8
@@ -25,9 +26,9 @@ def measure(store: Store, leaves: int) -> dict[str, Any]:
                 for number in range(begin, min(begin + 50, leaves)):
                     day = date(2016, 1, 1) + timedelta(days=number)
                     connection.exec_driver_sql(f"SELECT etl.ensure_partition('{day}')")
-                    for index in partitions.INDEXES:
+                    for index in days.INDEXES:
                         sql = statement(f"partitions.index_{index}").text.replace(" CONCURRENTLY", "")
-                        connection.exec_driver_sql(sql.replace("leaf", partitions.leaf(day)))
+                        connection.exec_driver_sql(sql.replace("leaf", days.leaf(day)))
     first, again = zip(*(_planning(store) for _ in range(5)), strict=True)
     failed = _unbounded(store)
     print(

@@ -56,7 +56,7 @@ def _store() -> Store:
 @task
 def rollups() -> dict[str, int]:
     """Recompute what is marked."""
-    from etl import maintenance
+    from etl.history import maintenance
 
     hours, days = maintenance.refresh(_store())
     return {"hours": hours, "days": days}
@@ -65,7 +65,7 @@ def rollups() -> dict[str, int]:
 @task
 def seal() -> list[str]:
     """Seal the days that are closed."""
-    from etl import maintenance
+    from etl.history import maintenance
 
     return [day.isoformat() for day in maintenance.seal(_store())]
 
@@ -73,7 +73,7 @@ def seal() -> list[str]:
 @task
 def retire() -> list[str]:
     """Drop the days that the settings let go, and those whose drop was interrupted."""
-    from etl import maintenance
+    from etl.history import maintenance
 
     store = _store()
     return [day.isoformat() for day in maintenance.drop(store, maintenance.expiring(store))]
@@ -82,7 +82,7 @@ def retire() -> list[str]:
 @task
 def prune() -> dict[str, int]:
     """Take away what is settled and old."""
-    from etl import maintenance
+    from etl.history import maintenance
 
     pruned = maintenance.prune(_store())
     return {"staging": pruned.staging, "results": pruned.results, "quarantine": pruned.quarantine}

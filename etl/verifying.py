@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from etl.database.engine import execute
-from etl.loading import rollups
+from etl.history import rollups
 from etl.models import HAS_ROWS
 
 

@@ -43,8 +43,8 @@ def _done(what: str, days: list[date], *, as_json: bool) -> None:
 @partitions.command("list")
 def list_(*, as_json: Json = False) -> None:
     """Every day with its state, rows (estimated), size, and what retention would drop now."""
-    from etl import maintenance
-    from etl.partitions import listed
+    from etl.history import maintenance
+    from etl.history.days import listed
 
     target = store()
     with target.loading() as connection:
@@ -60,7 +60,7 @@ def list_(*, as_json: Json = False) -> None:
 @partitions.command()
 def ensure(days: Needed, *, as_json: Json = False) -> None:
     """Make the partitions of these days, where they are missing."""
-    from etl.partitions import ensure as make
+    from etl.history.days import ensure as make
 
     with store().loading() as connection:
         made = make(connection, _days(days))
@@ -70,7 +70,7 @@ def ensure(days: Needed, *, as_json: Json = False) -> None:
 @partitions.command()
 def seal(days: Days = None, *, as_json: Json = False) -> None:
     """Give closed days (or these ones) their indexes and statistics; late rows still come in."""
-    from etl import maintenance
+    from etl.history import maintenance
 
     _done("sealed", maintenance.seal(store(), _days(days)), as_json=as_json)
 
@@ -85,7 +85,7 @@ def drop(
     as_json: Json = False,
 ) -> None:
     """Drop these days with all their rows, or without any day what the retention settings let go."""
-    from etl import maintenance
+    from etl.history import maintenance
 
     target = store()
     chosen = dict.fromkeys(_days(days), "dropped by command") if days else maintenance.expiring(target)
@@ -105,7 +105,7 @@ def rollups(
     as_json: Json = False,
 ) -> None:
     """Bring the rollups up to date with the rows."""
-    from etl import maintenance
+    from etl.history import maintenance
 
     hours, days = maintenance.refresh(store(), everything=everything)
     if as_json:

@@ -20,7 +20,7 @@ from etl.database.engine import execute
 from etl.database.locks import lock_days
 from etl.database.statements import statement
 from etl.errors import Misuse
-from etl.loading import rollups
+from etl.history import rollups
 
 INDEXES = ("src", "dst", "uid")
 """Indexes of a sealed day; docs/decisions says why these and why not earlier."""

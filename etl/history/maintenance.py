@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl import partitions
 from etl.database import engine
-from etl.loading import batch, ledger, rollups
+from etl.history import days, rollups
+from etl.loading import batch, ledger
 
 if TYPE_CHECKING:
     from etl.database.store import Store
@@ -86,12 +86,12 @@ def seal(store: Store, days: Sequence[date] = ()) -> list[date]:
     chosen = sorted(set(days))
     if not chosen:
         with store.loading() as connection:
-            chosen = partitions.closed(connection, store.settings.seal_after)
+            chosen = days.closed(connection, store.settings.seal_after)
     if not chosen:
         return []
     with _owning(store) as (connection, alone):
         for day in chosen:
-            partitions.seal(alone, day)
+            days.seal(alone, day)
             rollups.recompute(connection, day)
             rollups.refresh_top(connection, day)
     return chosen
@@ -103,21 +103,21 @@ def expiring(store: Store) -> dict[date, str]:
     if settings.keep_days is None and settings.keep_bytes is None:
         return {}
     with store.loading() as connection:
-        days = partitions.listed(connection)
+        days = days.listed(connection)
     today = datetime.now(UTC).date()
-    return partitions.expiring(days, today, keep_days=settings.keep_days, keep_bytes=settings.keep_bytes)
+    return days.expiring(days, today, keep_days=settings.keep_days, keep_bytes=settings.keep_bytes)
 
 
 def drop(store: Store, days: dict[date, str]) -> list[date]:
     """Drop these days for these reasons, and those whose drop was interrupted; returns them."""
     with store.loading() as connection:
-        open_ends = partitions.unfinished(connection)
+        open_ends = days.unfinished(connection)
     if not days and not open_ends:
         return []
     with _owning(store) as (connection, alone):
-        chosen = dict.fromkeys(partitions.unfinished(connection), "interrupted") | days
+        chosen = dict.fromkeys(days.unfinished(connection), "interrupted") | days
         for day, reason in chosen.items():
-            partitions.retire(connection, alone, day, reason)
+            days.retire(connection, alone, day, reason)
     return list(chosen)
 
 

@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from etl import answers, asking, fields, maintenance, pipeline, questions, verifying
+from etl import answers, asking, fields, pipeline, questions, verifying
 from etl.database import embedded
 from etl.database.store import Store
+from etl.history import maintenance
 from etl.settings import Settings
 from tests import history
 from tests.history import SINCE, UNTIL, Row

@@ -9,9 +9,10 @@ import pytest
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
-from etl import maintenance, verifying
+from etl import verifying
 from etl.database import schema
 from etl.database.store import Store
+from etl.history import maintenance
 from etl.settings import Settings
 
 CATALOG = {

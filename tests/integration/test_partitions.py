@@ -16,10 +16,11 @@ import psycopg2
 import pytest
 import sqlalchemy as sa
 
-from etl import maintenance, partitions, pipeline, verifying
+from etl import pipeline, verifying
 from etl.database.store import Store
 from etl.errors import Misuse
-from etl.partitions import Day
+from etl.history import days, maintenance
+from etl.history.days import Day
 from etl.quality import gate
 from etl.settings import Settings
 from tests.integration.conftest import Ask
@@ -47,7 +48,7 @@ def two_days(store: Store, tmp_path: Path) -> Path:
 
 def states(store: Store) -> dict[date, str]:
     with store.session() as connection:
-        return {day.day: day.state for day in partitions.listed(connection)}
+        return {day.day: day.state for day in days.listed(connection)}
 
 
 def counts(summary: pipeline.Summary) -> tuple[int, ...]:
@@ -95,17 +96,17 @@ def test_an_index_that_an_interrupted_seal_left_half_made_is_made_anew(store: St
 def test_only_days_that_are_over_and_wait_for_no_file_are_sealed(store: Store, ask: Ask) -> None:
     today = datetime.now(UTC).date()
     with store.loading() as connection:
-        assert partitions.ensure(connection, [today, DAY, NEXT]) == [DAY, NEXT, today]
-        assert partitions.ensure(connection, [today, DAY]) == []
+        assert days.ensure(connection, [today, DAY, NEXT]) == [DAY, NEXT, today]
+        assert days.ensure(connection, [today, DAY]) == []
     ask(
         "INSERT INTO etl.file (path, size, mtime, window_start, window_end)"
         " VALUES ('/logs/waits', 1, now(), '2026-03-01 23:00+00', '2026-03-02 00:00+00')"
     )
     with store.session() as connection:
-        assert partitions.closed(connection, timedelta(hours=12)) == []  # the window touches both days
+        assert days.closed(connection, timedelta(hours=12)) == []  # the window touches both days
     ask("UPDATE etl.file SET window_end = '2026-03-01 23:59:59+00'")
     with store.session() as connection:
-        assert partitions.closed(connection, timedelta(hours=12)) == [NEXT]
+        assert days.closed(connection, timedelta(hours=12)) == [NEXT]
 
 
 def test_a_dropped_day_is_remembered_and_its_rows_are_expired(
@@ -133,7 +134,7 @@ def test_a_dropped_day_is_remembered_and_its_rows_are_expired(
     maintenance.refresh(store)
     assert faults() == []
     with store.loading() as connection, pytest.raises(Misuse, match="retention dropped 2026-03-01"):
-        partitions.ensure(connection, [DAY])
+        days.ensure(connection, [DAY])
 
 
 def test_bad_rows_of_a_file_that_is_mostly_expired_still_spend_its_budget(
@@ -154,7 +155,7 @@ def test_rows_that_the_gate_saw_before_their_day_was_dropped_are_judged_again(
 ) -> None:
     store = Store.open(database_url, Settings(attempts=2))
     with store.loading() as connection:
-        partitions.ensure(connection, [DAY])
+        days.ensure(connection, [DAY])
     real, seen = gate.gate, []
 
     def gate_then_drop(*arguments: Any) -> Any:
@@ -193,7 +194,7 @@ def test_neither_loads_nor_questions_wait_for_a_drop_that_waits_for_a_reader(
     assert ask("SELECT count(*) FROM zeek.conn") == [(10,)]
     assert ask("""INSERT INTO zeek.conn SELECT * FROM zeek.conn WHERE false RETURNING 1""") == []
     with store.loading() as connection:
-        assert partitions.ensure(connection, [date(2026, 3, 3)]) == [date(2026, 3, 3)]
+        assert days.ensure(connection, [date(2026, 3, 3)]) == [date(2026, 3, 3)]
     assert time.monotonic() - begun < 1
     pipeline.ingest(
         store, [str(write(tmp_path / "on.log", json_lines([flow(900, ts=f"{START + OTHER_DAY}.0")])))]
@@ -271,7 +272,7 @@ def days(*sizes: int) -> list[Day]:
 def test_retention_goes_by_age_and_size_and_leaves_the_newest_day(
     keep: dict[str, Any], gone: list[int]
 ) -> None:
-    found = partitions.expiring(days(40, 30, 20, 10), DAY + timedelta(days=4), **keep)
+    found = days.expiring(days(40, 30, 20, 10), DAY + timedelta(days=4), **keep)
     assert sorted(found) == [DAY + timedelta(days=n) for n in gone]
 
 

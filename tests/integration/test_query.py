@@ -12,8 +12,9 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
-from etl import answers, maintenance, pipeline
+from etl import answers, pipeline
 from etl.database.store import Store
+from etl.history import maintenance
 from tests.integration.conftest import Ask, Command
 from tests.logs import START, flow, flows, tsv, write
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from etl import maintenance, pipeline, verifying
+from etl import pipeline, verifying
 from etl.database.store import Store
-from etl.loading import rollups
+from etl.history import maintenance, rollups
 from etl.settings import Settings
 from tests.integration.conftest import Ask
 from tests.logs import START, flow, flows, tsv, write

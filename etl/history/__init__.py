@@ -1,0 +1,1 @@
+"""What keeps years of rows usable: days, rollups, retention."""
