@@ -11,7 +11,7 @@ from etl.errors import ConnEtlError
 
 if TYPE_CHECKING:
     from etl.database.store import Store
-    from etl.explaining import Explanation
+    from etl.pipeline.explain import Explanation
     from etl.settings import Settings
 
 File = Annotated[str, typer.Argument(help="A log file, the URL of one, or - for stdin.")]
@@ -24,10 +24,11 @@ def register(app: typer.Typer) -> None:
 
 def explain(file: File, *, as_json: Json = False) -> None:
     """What a file is, which column feeds which field and why, and what ingest would do with it."""
-    from etl import explaining, source
+    from etl import source
+    from etl.pipeline import explain
 
     chosen = settings()
-    found = explaining.explain(source.take_stdin() if file == "-" else file, chosen, _store(chosen))
+    found = explain.explain(source.take_stdin() if file == "-" else file, chosen, _store(chosen))
     if as_json:
         dump(found.as_dict())
     else:

@@ -4,7 +4,7 @@
 (staging emptied by a crash, verdicts missing) they make again, and a batch whose files are final costs nothing.
 """
 
-from etl.pipeline.command import TERMS, FileResult, Summary, Unloading, attempts, ingest, try_out, unload
+from etl.pipeline.ingest import TERMS, FileResult, Summary, Unloading, attempts, ingest, try_out, unload
 from etl.pipeline.runs import begin, discover, end, new_id
 from etl.pipeline.steps import policy_of, publish, stage, validate
 

@@ -11,14 +11,14 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from etl import source
-from etl.columns import Column, columns_of, version
 from etl.database.engine import execute
 from etl.database.store import Store
 from etl.errors import FileError, Misuse, OtherLog
 from etl.fields import FIELDS
 from etl.loading import ledger
 from etl.models import Format, FoundFile, Reader, Reject, Scan
-from etl.pipeline.looking import sensors_of
+from etl.pipeline.columns import Column, columns_of, version
+from etl.pipeline.discover import sensors_of
 from etl.pipeline.steps import budget_of, reader_of
 from etl.settings import Settings
 

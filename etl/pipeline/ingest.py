@@ -25,7 +25,7 @@ from etl.database import engine
 from etl.database.store import Store
 from etl.errors import FileError, TransientError
 from etl.loading import ledger, undo
-from etl.pipeline.looking import Look, Request, Waiting, look, sensors_of
+from etl.pipeline.discover import Look, Request, Waiting, look, sensors_of
 from etl.pipeline.runs import begin, end, in_batches, new_id
 from etl.pipeline.steps import publish_claimed, reader_of
 from etl.quality import gx

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from etl.database import engine, schema
 from etl.database.store import Store
 from etl.loading import batch, ledger
-from etl.pipeline.looking import Request, Waiting, look
+from etl.pipeline.discover import Request, Waiting, look
 from etl.settings import Settings
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from etl import completeness, pipeline, verifying
 from etl.database.store import Store
-from etl.explaining import explain
 from etl.loading import ledger
+from etl.pipeline.explain import explain
 from etl.settings import Settings
 from tests.integration.conftest import Ask, Command
 from tests.logs import flow, flows, json_lines, tsv, write

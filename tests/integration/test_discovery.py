@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from etl import completeness, doctoring, explaining, pipeline, problems
+from etl import completeness, doctoring, pipeline, problems
 from etl.database.store import Store
-from etl.pipeline import looking
+from etl.pipeline import discover, explain
 from etl.settings import Settings
 from tests.integration.conftest import Ask, Command
 from tests.logs import START, flow, flows, json_lines, tsv, write
@@ -117,15 +117,15 @@ def test_a_file_that_vanishes_between_listing_and_reading(
     gone = write(tmp_path / "a.json", json_lines(flows(2)))
     packed = write(tmp_path / "b.json", json_lines(flows(2, 10)))
     write(tmp_path / "c.json", json_lines(flows(2, 20)))
-    real = looking.look
+    real = discover.look
 
-    def look(*given: Any, **options: Any) -> looking.Look:
+    def look(*given: Any, **options: Any) -> discover.Look:
         found = real(*given, **options)
         gone.unlink(missing_ok=True)
         packed.rename(tmp_path / "b.json.gz")
         return found
 
-    monkeypatch.setattr("etl.pipeline.command.look", look)
+    monkeypatch.setattr("etl.pipeline.ingest.look", look)
     summary = pipeline.ingest(store, [str(tmp_path)])
     assert [(Path(r.path).name, r.state, r.kind) for r in summary.results] == [
         ("a.json", "failed", "unreadable"),
@@ -317,7 +317,7 @@ def test_a_sensor_is_late_by_its_own_interval_and_not_while_it_is_silent(
 
 def test_explain_says_what_ingest_will_do_and_asks_the_ledger(store: Store, tmp_path: Path) -> None:
     path = str(write(tmp_path / "conn.log", tsv([*flows(3), flow(4, id_orig_h="8.8.8.999")])))
-    before = explaining.explain(path, store.settings, store)
+    before = explain.explain(path, store.settings, store)
     assert before.would.startswith("ingest would load 3 of its 4 rows and put 1 lines into quarantine")
     (column,) = [c for c in before.columns if c.name == "id.orig_h"]
     assert (column.field, column.why, column.type) == ("src_ip_addr", "exact name", "addr")
@@ -326,9 +326,9 @@ def test_explain_says_what_ingest_will_do_and_asks_the_ledger(store: Store, tmp_
     assert [(r["line"], r["reason"]) for r in before.first_rejects] == [(12, "not_an_ip")]
     assert (before.first, before.rows) == (datetime(2026, 3, 1, 8, tzinfo=UTC), 4)
     pipeline.ingest(store, [path])
-    assert "the file is published" in explaining.explain(path, store.settings, store).would
+    assert "the file is published" in explain.explain(path, store.settings, store).would
     copy = str(write(tmp_path / "copy.log.gz", Path(path).read_bytes()))
-    assert f"the same bytes were loaded as {path}" in explaining.explain(copy, store.settings, store).would
+    assert f"the same bytes were loaded as {path}" in explain.explain(copy, store.settings, store).would
 
 
 def test_a_column_never_seen_before_is_noted_with_the_first_file_that_had_it(
