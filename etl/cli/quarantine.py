@@ -17,7 +17,7 @@ from etl.errors import Misuse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from etl.replay import Choice
+    from etl.quarantine.replay import Choice
 
 quarantine = typer.Typer(no_args_is_help=True, help="Lines that did not reach the table.")
 
@@ -111,7 +111,7 @@ def export(  # noqa: PLR0913  a verb's options are its arguments
     to: Annotated[Path | None, typer.Option("--out", help="File to write; else stdout.")] = None,
 ) -> None:
     """Open lines with all that is kept of them, one JSON object a line, or as a log again."""
-    from etl import replay
+    from etl.quarantine import replay
 
     write = replay.write_log if as_log else _write_json
     with store().session() as connection:
@@ -132,7 +132,7 @@ def _as_bytes_were(stream: TextIO) -> None:
 
 
 def _write_json(lines: Iterable[Mapping[Any, Any]], stream: TextIO) -> None:
-    from etl import replay
+    from etl.quarantine import replay
 
     stream.writelines(
         json.dumps(replay.as_json(line), default=str, ensure_ascii=False) + "\n" for line in lines
@@ -140,7 +140,7 @@ def _write_json(lines: Iterable[Mapping[Any, Any]], stream: TextIO) -> None:
 
 
 def _replay(chosen: Choice, why: str, *, as_json: bool) -> None:
-    from etl import replay
+    from etl.quarantine import replay
 
     done = replay.replay(store(), chosen, actor=actor(), why=why)
     if as_json:
@@ -152,7 +152,7 @@ def _replay(chosen: Choice, why: str, *, as_json: bool) -> None:
 
 
 def _discard(chosen: Choice, why: str, *, as_json: bool) -> None:
-    from etl import replay
+    from etl.quarantine import replay
 
     lines = replay.discard(store(), chosen, actor=actor(), why=why)
     if as_json:
@@ -199,7 +199,7 @@ def _choice(
     *,
     every: bool,
 ) -> Choice:
-    from etl.replay import Choice
+    from etl.quarantine.replay import Choice
 
     if not (every or ids or any((file, rule, reason, since, until))):
         raise Misuse("which lines?", hint="give numbers, --file, --rule, --reason, --since, --until or --all")

@@ -22,10 +22,11 @@ from etl.database import engine, schema
 from etl.database.engine import execute
 from etl.database.store import Store
 from etl.errors import Misuse
-from etl.loading import batch, ledger, replaying
-from etl.loading.replaying import Act
+from etl.loading import batch, ledger
 from etl.models import Format
 from etl.quality import gate
+from etl.quarantine import publish_replay
+from etl.quarantine.publish_replay import Act
 
 CHUNK = 50_000
 """Lines of one transaction."""
@@ -138,8 +139,8 @@ def _replay(store: Store, connection: Connection, ids: Sequence[int], act: Act) 
             batch.bind(connection, batch_id)
             url = engine.url_as(connection, store.url, store.settings, "conn-etl gate")
             gate.gate(connection, url, batch.table(batch_id), counts, pipeline.policy_of(store.settings))
-        replaying.make_days_of(connection, batch_id, list(counts))
-        return replaying.publish(connection, batch_id, ids, list(counts), act)
+        publish_replay.make_days_of(connection, batch_id, list(counts))
+        return publish_replay.publish(connection, batch_id, ids, list(counts), act)
 
 
 def _stage(store: Store, connection: Connection, batch_id: int, ids: Sequence[int]) -> dict[int, int]:

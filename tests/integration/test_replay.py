@@ -17,13 +17,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from etl import pipeline, replay
+from etl import pipeline
 from etl.cli.app import app
 from etl.database.store import Store
 from etl.errors import Misuse
 from etl.mapping import values
 from etl.quality import rules
-from etl.replay import Choice
+from etl.quarantine import replay
+from etl.quarantine.replay import Choice
 from etl.resources import resource_dir
 from tests.integration.conftest import Ask
 from tests.logs import flow, flows, json_lines, tsv, write

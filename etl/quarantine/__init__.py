@@ -1,0 +1,1 @@
+"""Lines that did not reach the table: list, export, discard, replay."""
