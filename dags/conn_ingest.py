@@ -168,13 +168,14 @@ def batch(batch_id: int) -> None:
     @task(map_index_template="{{ batch_label }}")
     def publish(batch_id: int) -> dict[str, int]:
         """Rows, quarantine and ledger in one transaction."""
-        from etl import pipeline, summary
+        from etl import pipeline
+        from etl.monitoring import run_summary
 
         _label(batch_id)
         store = _store()
         done = pipeline.publish(store, batch_id)
         with store.session() as connection:
-            print(summary.progress(connection, get_current_context()["run_id"]))
+            print(run_summary.progress(connection, get_current_context()["run_id"]))
         return done
 
     stage(batch_id) >> validate(batch_id) >> publish(batch_id)
@@ -188,12 +189,12 @@ def _label(batch_id: int) -> None:
 @task(trigger_rule="all_done", inlets=[LOGS], outlets=[ZEEK_CONN, TABLE])
 def announce(run_id: str, outlet_events: OutletEventAccessors) -> None:
     """Emit ``zeek_conn`` once for the run; without rows skip, since only a skipped task emits nothing."""
-    from etl import summary
     from etl.database import lineage
+    from etl.monitoring import run_summary
 
     store = _store()
     with store.session() as connection:
-        added = summary.added(connection, run_id)
+        added = run_summary.added(connection, run_id)
     if not added["rows_loaded"]:
         raise AirflowSkipException("no row was added")
     extra = {
@@ -209,12 +210,13 @@ def announce(run_id: str, outlet_events: OutletEventAccessors) -> None:
 @task(trigger_rule="all_done")
 def close(run_id: str, ti: RuntimeTaskInstance, **context: Any) -> None:
     """End the run, and fail it when a task failed or a file became refused or failed in it."""
-    from etl import completeness, pipeline
+    from etl import pipeline
+    from etl.monitoring import windows
 
     store = _store()
     problems = pipeline.end(store, run_id)
     with store.session() as connection:
-        for remark in completeness.remarks(connection, store.settings):
+        for remark in windows.remarks(connection, store.settings):
             print(remark)
     if store.settings.notifier:
         _tell(store, context)
@@ -228,10 +230,10 @@ def close(run_id: str, ti: RuntimeTaskInstance, **context: Any) -> None:
 
 def _tell(store: Store, context: dict[str, Any]) -> None:
     """Lag and holes must not wait for rows, as conn_quality does; what cannot be told now is told by the next run."""
-    from etl import telling
+    from etl.monitoring import notify
 
     try:
-        telling.tell(store, context)
+        notify.tell(store, context)
     except Exception as error:  # noqa: BLE001  a notifier may raise anything, and the rows are in
         print(f"the notifier failed: {error!r}")
 

@@ -107,9 +107,9 @@ def report(run_id: str) -> int:
 @task(trigger_rule="all_done")
 def tell(**context: Any) -> list[str]:
     """Hand new critical problems to the notifier, if there is one; fails when a task before it failed."""
-    from etl import telling
+    from etl.monitoring import notify
 
-    new = telling.tell(_store(), context)
+    new = notify.tell(_store(), context)
     for problem in new:
         print(problem.what)
     crumbs = context["ti"].get_task_breadcrumbs(dag_id=context["ti"].dag_id, run_id=context["run_id"])

@@ -86,14 +86,14 @@ def _database(home: Path) -> str:
 
 
 def _report(url: str, paths: Sequence[str], run_id: str) -> None:
-    from etl import summary
     from etl.database import engine
+    from etl.monitoring import run_summary
 
     with engine.session(engine.connect_engine(engine.parse_url(url), settings())) as connection:
-        files = summary.files(connection, paths, run_id)
-        quarantined = summary.quarantined(connection, paths)
-        suites = summary.suites(connection, paths)
-        question, answer = summary.busiest_services(connection)
+        files = run_summary.files(connection, paths, run_id)
+        quarantined = run_summary.quarantined(connection, paths)
+        suites = run_summary.suites(connection, paths)
+        question, answer = run_summary.busiest_services(connection)
     _say("")
     table(
         "Files",

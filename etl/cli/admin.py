@@ -56,9 +56,9 @@ def migrate(*, as_json: Json = False) -> None:
 
 def doctor(*, as_json: Json = False) -> None:
     """Look for what keeps loads from working, each finding with its cure; exit code 2 where one is an error."""
-    from etl import doctoring
+    from etl.monitoring import doctor
 
-    findings = doctoring.examine(store())
+    findings = doctor.examine(store())
     if as_json:
         dump({"findings": [finding.as_dict() for finding in findings]})
     else:

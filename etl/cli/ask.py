@@ -69,12 +69,12 @@ def status(*, most: Most = 20, as_json: Json = False) -> None:
 
 def verify(*, as_json: Json = False) -> None:
     """Recount the tables and hold them against the ledger; exit code 1 where they disagree."""
-    from etl import verifying
     from etl.database import schema
+    from etl.monitoring import verify
 
     with store().session() as connection:
         schema.require_current(connection)
-        faults = verifying.faults(connection)
+        faults = verify.faults(connection)
     if as_json:
         dump({"faults": [{"file": f.etl_file_id, "path": f.path, "what": f.what} for f in faults]})
     elif faults:

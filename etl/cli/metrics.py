@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 def metrics(*, out: Out = None, as_json: Json = False) -> None:
     """Print the counters of this database in Prometheus' text format."""
-    from etl import metrics as counters
+    from etl.monitoring import metrics as counters
 
     target = store()
     with target.session() as connection:

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
-from etl.completeness import holes, lagging
 from etl.database.engine import execute
+from etl.monitoring.windows import holes, lagging
 from etl.settings import Settings
 
 

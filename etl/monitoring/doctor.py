@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl import surroundings
 from etl.database import schema
 from etl.database.engine import execute, free_bytes
 from etl.database.store import Store
 from etl.errors import ConnEtlError
+from etl.monitoring import environment
+from etl.monitoring.environment import Finding
+from etl.monitoring.time_zones import wrong_zones
 from etl.settings import Settings
-from etl.surroundings import Finding
-from etl.zones import wrong_zones
 
 OLDEST, NEWEST = 15, 18
 """Major versions of PostgreSQL that are tested."""
@@ -24,7 +24,7 @@ UNBOUNDED = 8
 
 def examine(store: Store) -> list[Finding]:
     """All findings, good ones too; a database that is away ends the examination there."""
-    found = list(surroundings.look(store.settings))
+    found = list(environment.look(store.settings))
     try:
         with store.session() as connection:
             for look in (_rights, _server, _schema, _disk, _zones, _waiting):

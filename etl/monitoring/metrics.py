@@ -17,8 +17,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from sqlalchemy.engine import Connection
 
-from etl.completeness import RECENT, holes
 from etl.database.engine import execute, free_bytes
+from etl.monitoring.windows import RECENT, holes
 from etl.settings import Settings
 
 STATES = (

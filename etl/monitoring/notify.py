@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
 
-from etl import problems
 from etl.database.engine import execute, free_bytes
 from etl.database.store import Store
-from etl.problems import Problem
+from etl.monitoring import alerts
+from etl.monitoring.alerts import Problem
 
 LOOK_BACK = timedelta(hours=25)
 """A daily run sees everything since the one before."""
@@ -32,10 +32,10 @@ def tell(store: Store, context: Mapping[str, Any]) -> list[Problem]:
         connection.commit()
         if not alone:
             return []
-        new = problems.look(connection, store.settings, datetime.now(UTC) - LOOK_BACK, free)
+        new = alerts.look(connection, store.settings, datetime.now(UTC) - LOOK_BACK, free)
         if new and store.settings.notifier:
             _notify(store.settings.notifier, [problem.what for problem in new], context)
-        problems.told(connection, new)
+        alerts.told(connection, new)
     return new
 
 

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import psycopg2
 
-from etl import verifying
 from etl.database import embedded, engine, schema
 from etl.errors import ConnEtlError
+from etl.monitoring import verify
 from etl.settings import Settings
 from tests.chaos import oracle
 from tests.chaos.processes import Process, command
@@ -191,7 +191,7 @@ class Trial:
             return wrong
         engine = engine.connect_engine(engine.parse_url(self.url), Settings())
         with engine.session(engine) as connection:
-            faults = verifying.faults(connection)
+            faults = verify.faults(connection)
         engine.dispose()
         if faults:
             return f"verify: {faults[:3]}"

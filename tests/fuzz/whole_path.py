@@ -18,9 +18,10 @@ from typing import Any
 import psycopg2
 from sqlalchemy.engine import make_url
 
-from etl import pipeline, verifying
+from etl import pipeline
 from etl.database import embedded, schema
 from etl.database.store import Store
+from etl.monitoring import verify
 from etl.settings import Settings
 from tests.fuzz import mutate
 
@@ -89,7 +90,7 @@ def _write(folder: Path, rng: random.Random) -> None:
 
 def _disagreements(store: Store, url: str, folder: Path, before: Any) -> Iterator[str]:
     with store.loading() as connection:
-        for fault in verifying.faults(connection):
+        for fault in verify.faults(connection):
             yield f"verify: {fault.path}: {fault.what}"
     for path, line, raw in _ask(
         url,

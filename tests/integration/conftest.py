@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from etl import verifying
 from etl.database.store import Store
+from etl.monitoring import verify
 from etl.settings import Settings
 
 Ask = Callable[..., list[tuple[Any, ...]]]
@@ -40,12 +40,12 @@ def ask(store: Store) -> Ask:
 
 
 @pytest.fixture
-def faults(store: Store) -> Callable[[], list[verifying.Disagreement]]:
+def faults(store: Store) -> Callable[[], list[verify.Disagreement]]:
     """What ``conn-etl verify`` finds."""
 
-    def look() -> list[verifying.Disagreement]:
+    def look() -> list[verify.Disagreement]:
         with store.session() as connection:
-            return verifying.faults(connection)
+            return verify.faults(connection)
 
     return look
 

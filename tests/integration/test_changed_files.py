@@ -9,9 +9,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from etl import completeness, pipeline, verifying
+from etl import pipeline
 from etl.database.store import Store
 from etl.loading import ledger
+from etl.monitoring import verify, windows
 from etl.pipeline.explain import explain
 from etl.settings import Settings
 from tests.integration.conftest import Ask, Command
@@ -47,7 +48,7 @@ def test_what_a_killed_run_did_not_read_before_it_changed_is_passed_over(
 
 
 def test_lines_of_other_logs_spend_no_budget(
-    store: Store, ask: Ask, faults: Callable[[], list[verifying.Disagreement]], tmp_path: Path
+    store: Store, ask: Ask, faults: Callable[[], list[verify.Disagreement]], tmp_path: Path
 ) -> None:
     ours = json_lines(flows(300)).splitlines()
     theirs = [json.dumps({"_path": "dns", "ts": 1.5, "uid": f"D{n}"}).encode() for n in range(300)]
@@ -120,4 +121,4 @@ def test_a_window_is_quiet_when_all_of_its_hours_are(store: Store, ask: Ask) -> 
 
 def quiet_holes(store: Store, hours: tuple[int, ...]) -> list[int]:
     with store.session() as connection:
-        return [hole.window_start.day for hole in completeness.holes(connection, Settings(quiet_hours=hours))]
+        return [hole.window_start.day for hole in windows.holes(connection, Settings(quiet_hours=hours))]

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from etl import completeness, pipeline, problems
+from etl import pipeline
 from etl.database.store import Store
+from etl.monitoring import alerts, windows
 from etl.quality import day_checks, gate, gx, rules
 from etl.settings import SensorSettings
 from tests.conftest import SHARED
@@ -142,10 +143,10 @@ def test_holes_and_lag(store: Store, ask: Ask, tmp_path: Path) -> None:
     for hour in (8, 9, 12):
         load(store, tmp_path / f"{DAY}/conn.{hour:02}:00:00-{hour + 1:02}:00:00.log", flows(3, hour * 10))
     with store.session() as connection:
-        holes = completeness.holes(connection, store.settings)
-        quiet = completeness.holes(connection, store.settings.model_copy(update={"quiet_hours": (10,)}))
-        lag = completeness.lagging(connection, store.settings)
-        assert completeness.remarks(connection, store.settings) == []
+        holes = windows.holes(connection, store.settings)
+        quiet = windows.holes(connection, store.settings.model_copy(update={"quiet_hours": (10,)}))
+        lag = windows.lagging(connection, store.settings)
+        assert windows.remarks(connection, store.settings) == []
     assert [str(hole) for hole in holes] == [
         "no log from 2026-03-01 10:00 to 2026-03-01 11:00 UTC",
         "no log from 2026-03-01 11:00 to 2026-03-01 12:00 UTC",
@@ -157,13 +158,13 @@ def test_holes_and_lag(store: Store, ask: Ask, tmp_path: Path) -> None:
     )
     hourly = store.settings.model_copy(update={"sensors": {"": SensorSettings(interval=timedelta(hours=1))}})
     with store.session() as connection:
-        (behind,) = completeness.remarks(connection, hourly)
+        (behind,) = windows.remarks(connection, hourly)
         assert re.fullmatch(r"the newest log ends at .* UTC, 5:00:0.* ago", behind)
-        new = problems.look(connection, hourly, datetime.now(UTC) - timedelta(hours=1))
+        new = alerts.look(connection, hourly, datetime.now(UTC) - timedelta(hours=1))
         assert [(problem.problem, problem.what[:19]) for problem in new] == [("lag:", behind[:19])]
     ask("UPDATE etl.file SET sensor = 'a' WHERE window_start = '2026-03-01 12:00+00'")
     with store.session() as connection:
-        assert completeness.holes(connection, store.settings) == []
+        assert windows.holes(connection, store.settings) == []
 
 
 @pytest.mark.realdata

@@ -18,10 +18,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from etl import answers, asking, fields, pipeline, questions, verifying
+from etl import answers, asking, fields, pipeline, questions
 from etl.database import embedded
 from etl.database.store import Store
 from etl.history import maintenance
+from etl.monitoring import verify
 from etl.settings import Settings
 from tests import history
 from tests.history import SINCE, UNTIL, Row
@@ -442,6 +443,6 @@ def test_sql_without_a_bound_is_seen_before_it_runs(loaded: tuple[Store, list[Ro
 def test_rollups_and_ledger_hold(loaded: tuple[Store, list[Row]]) -> None:
     store, rows = loaded
     with store.session() as connection:
-        assert verifying.faults(connection) == []
+        assert verify.faults(connection) == []
         assert connection.scalar(sa.text("SELECT count(*) FROM zeek.conn")) == len(rows)
         assert connection.scalar(sa.text("SELECT count(*) FROM etl.touched_hour")) == 0

@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from etl import completeness, doctoring, pipeline, problems
+from etl import pipeline
 from etl.database.store import Store
+from etl.monitoring import alerts, doctor, windows
 from etl.pipeline import discover, explain
 from etl.settings import Settings
 from tests.integration.conftest import Ask, Command
@@ -225,7 +226,7 @@ def hourly(folder: Path, offset: int, hours: Sequence[int] = range(8, 12)) -> No
 
 def zones(store: Store) -> list[str]:
     with store.session() as connection:
-        return [finding.what for finding in doctoring._zones(connection, store.settings)]
+        return [finding.what for finding in doctor._zones(connection, store.settings)]
 
 
 def test_sensor_and_window_stand_in_utc_and_follow_the_settings_and_doctor_sees_a_wrong_zone(
@@ -256,7 +257,7 @@ def test_holes_heed_quiet_hours_and_intervals_of_a_sensor(database_url: str, tmp
 
     def holes(**own: Any) -> list[tuple[str, int, int]]:
         with store.session() as connection:
-            found = completeness.holes(connection, Settings(sensors=own, **base))
+            found = windows.holes(connection, Settings(sensors=own, **base))
         return [(h.sensor, h.window_start.hour * 60 + h.window_start.minute, len(found)) for h in found]
 
     assert holes() == [(s, m, 4) for s in ("north", "south") for m in (600, 660)]
@@ -272,7 +273,7 @@ def test_problems_heed_them_too(database_url: str, tmp_path: Path) -> None:
     pipeline.ingest(store, [str(tmp_path)])
     own = {"north": {"interval": "PT30M"}, "south": {"quiet_hours": [10]}}
     with store.session() as connection:
-        told = problems.look(
+        told = alerts.look(
             connection, Settings(sensors=own, **base), datetime(2026, 3, 1, 10, 40, tzinfo=UTC)
         )
     # the hole of north that ended at half past ten was told by an earlier call
@@ -299,7 +300,7 @@ def test_a_sensor_is_late_by_its_own_interval_and_not_while_it_is_silent(
             length=length,
         )
         with store.session() as connection:
-            return [lag.sensor for lag in completeness.lagging(connection, Settings(sensors=own, **base))]
+            return [lag.sensor for lag in windows.lagging(connection, Settings(sensors=own, **base))]
 
     hour, day = timedelta(hours=1), timedelta(days=1)
     assert late(3.5 * hour, hour) == []

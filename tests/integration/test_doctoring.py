@@ -12,9 +12,9 @@ import pytest
 from psycopg2 import sql
 from sqlalchemy.engine import make_url
 
-from etl import doctoring
 from etl.database import embedded
 from etl.database.store import Store
+from etl.monitoring import doctor
 from etl.settings import Settings
 from tests.integration.conftest import Ask
 
@@ -52,7 +52,7 @@ def user(database_url: str, administrator: Run) -> Iterator[str]:
 def found(url: str, **settings: object) -> list[tuple[str, str, str]]:
     store = Store.open(url, Settings.model_validate(settings))
     try:
-        return [(finding.level, finding.what, finding.cure) for finding in doctoring.examine(store)]
+        return [(finding.level, finding.what, finding.cure) for finding in doctor.examine(store)]
     finally:
         store.engine.dispose()
 

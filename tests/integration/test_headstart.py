@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from etl import pipeline, verifying
+from etl import pipeline
 from etl.database.store import Store
 from etl.loading import speculative, stage
+from etl.monitoring import verify
 from etl.settings import Settings
 from tests.logs import flow, flows, json_lines, tsv, write
 
@@ -163,7 +164,7 @@ def load(url: str, folder: Path, before: Path, statement: str | None) -> dict[st
             connection.execute(sa.text(statement))
     pipeline.ingest(store, [str(folder)])
     with store.session() as connection:
-        assert verifying.faults(connection) == []
+        assert verify.faults(connection) == []
     return everything(store)
 
 

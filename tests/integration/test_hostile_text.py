@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from etl import pipeline, verifying
+from etl import pipeline
 from etl.database.store import Store
+from etl.monitoring import verify
 from tests.logs import TYPES, flow, flows, json_lines, tsv, write
 
 Ask = Callable[..., list[tuple[Any, ...]]]
@@ -78,7 +79,7 @@ def _cell(value: Any) -> str:
 def test_every_value_arrives_as_it_was_sent(
     store: Store,
     ask: Ask,
-    faults: Callable[[], list[verifying.Disagreement]],
+    faults: Callable[[], list[verify.Disagreement]],
     tmp_path: Path,
     written: Callable[[list[dict[str, Any]]], bytes],
 ) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from etl import pipeline, verifying
+from etl import pipeline
 from etl.database.store import Store
+from etl.monitoring import verify
 from tests.logs import flows, json_lines, tsv, write
 
 Ask = Callable[..., list[tuple[Any, ...]]]
@@ -28,7 +29,7 @@ def _name(folder: Path, number: int) -> Path:
 
 
 def test_a_day_that_comes_late_twice_cut_and_out_of_order(
-    store: Store, ask: Ask, faults: Callable[[], list[verifying.Disagreement]], tmp_path: Path
+    store: Store, ask: Ask, faults: Callable[[], list[verify.Disagreement]], tmp_path: Path
 ) -> None:
     rng = random.Random(24)
     hours = list(range(HOURS))

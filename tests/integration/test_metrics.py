@@ -8,8 +8,9 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from etl import metrics, pipeline
+from etl import pipeline
 from etl.database.store import Store
+from etl.monitoring import metrics
 from etl.settings import Settings
 from tests.integration.conftest import Ask, Command
 from tests.logs import flow, flows, tsv, write

@@ -9,10 +9,10 @@ import pytest
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
-from etl import verifying
 from etl.database import schema
 from etl.database.store import Store
 from etl.history import maintenance
+from etl.monitoring import verify
 from etl.settings import Settings
 
 CATALOG = {
@@ -98,7 +98,7 @@ def test_each_earlier_version_with_rows_reaches_the_same_schema(
         assert connection.scalar(sa.text("SELECT count(*) FROM etl.quarantine")) == 1
     assert maintenance.refresh(store)[0] == 48
     with store.session() as connection:
-        assert verifying.faults(connection) == []
+        assert verify.faults(connection) == []
         assert connection.scalar(sa.text("SELECT sum(connections) FROM zeek.conn_hour")) == 48
 
 

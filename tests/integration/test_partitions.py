@@ -16,17 +16,18 @@ import psycopg2
 import pytest
 import sqlalchemy as sa
 
-from etl import pipeline, verifying
+from etl import pipeline
 from etl.database.store import Store
 from etl.errors import Misuse
 from etl.history import days, maintenance
 from etl.history.days import Day
+from etl.monitoring import verify
 from etl.quality import gate
 from etl.settings import Settings
 from tests.integration.conftest import Ask
 from tests.logs import START, flow, flows, json_lines, tsv, write
 
-Faults = Callable[[], list[verifying.Disagreement]]
+Faults = Callable[[], list[verify.Disagreement]]
 DAY = date(2026, 3, 1)
 NEXT = date(2026, 3, 2)
 INDEXES = """

@@ -12,10 +12,11 @@ import psycopg2.errors
 import pytest
 from sqlalchemy.engine import make_url
 
-from etl import pipeline, verifying
+from etl import pipeline
 from etl.database import schema
 from etl.database.store import Store
 from etl.errors import ConnEtlError, EnvironmentProblem
+from etl.monitoring import verify
 from etl.settings import Settings
 from tests.logs import flow, flows, tsv, write
 
@@ -145,7 +146,7 @@ def test_a_loader_can_do_all_the_work(login: Login, tmp_path: Path, options: str
     assert pipeline.ingest(store, [str(log)], replace=True).total("rows_loaded") == 10
     assert pipeline.unload(store, [str(log)]).rows == 10
     with store.loading() as connection:
-        assert verifying.faults(connection) == []
+        assert verify.faults(connection) == []
 
 
 def test_one_loader_drops_the_staging_that_another_left(

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from etl import pipeline, verifying
+from etl import pipeline
 from etl.database.store import Store
 from etl.history import maintenance, rollups
+from etl.monitoring import verify
 from etl.settings import Settings
 from tests.integration.conftest import Ask
 from tests.logs import START, flow, flows, tsv, write
 
-Faults = Callable[[], list[verifying.Disagreement]]
+Faults = Callable[[], list[verify.Disagreement]]
 
 HOURS = (
     "SELECT hour, sum(connections)::int, sum(src_bytes)::int FROM zeek.conn_hour GROUP BY hour ORDER BY hour"

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from etl import pipeline, summary
+from etl import pipeline
 from etl.database.store import Store
+from etl.monitoring import run_summary
 from tests.integration.conftest import Ask
 from tests.logs import START, flow, flows, tsv, write
 
 
 def progress(store: Store, run: str) -> str:
     with store.session() as connection:
-        return summary.progress(connection, run)
+        return run_summary.progress(connection, run)
 
 
 def test_how_far_a_run_is_how_fast_and_how_long_it_takes(store: Store, tmp_path: Path) -> None:
@@ -45,7 +46,7 @@ def test_the_busiest_services_are_those_of_the_newest_day_with_sql_to_paste(
     store: Store, ask: Ask, tmp_path: Path
 ) -> None:
     with store.session() as connection:
-        assert summary.busiest_services(connection) == ("", [])
+        assert run_summary.busiest_services(connection) == ("", [])
     day = 86_400
     rows = [
         flow(1, service="ftp", orig_bytes=10**9),  # of the day before
@@ -56,7 +57,7 @@ def test_the_busiest_services_are_those_of_the_newest_day_with_sql_to_paste(
     ]
     pipeline.ingest(store, [str(write(tmp_path / "conn.log", tsv(rows)))])
     with store.session() as connection:
-        text, found = summary.busiest_services(connection)
+        text, found = run_summary.busiest_services(connection)
     assert [tuple(row.values()) for row in found] == [("ssl", 2, 1002), ("dns", 3, 30), ("ssh", 1, None)]
     assert ask(text) == [tuple(row.values()) for row in found]
     assert "'2026-03-02 00:00:00+00'" in text
@@ -70,10 +71,10 @@ def test_files_bad_lines_and_verdicts_of_the_paths_of_a_run(store: Store, tmp_pa
     paths = [str(path) for path in (good, refused, other)]
     run = pipeline.ingest(store, paths).run_id
     with store.session() as connection:
-        files = summary.files(connection, paths, run)
-        bad = summary.quarantined(connection, [str(good)])
-        suites = {row["suite"]: row for row in summary.suites(connection, [str(good)])}
-        assert summary.quarantined(connection, [str(other)]) == []
+        files = run_summary.files(connection, paths, run)
+        bad = run_summary.quarantined(connection, [str(good)])
+        suites = {row["suite"]: row for row in run_summary.suites(connection, [str(good)])}
+        assert run_summary.quarantined(connection, [str(other)]) == []
     assert {(row["state"], row["kind"], row["mine"], row["files"]) for row in files} == {
         ("published", None, True, 1),
         ("refused", "over_budget", True, 1),

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from etl import pipeline, summary
+from etl import pipeline
 from etl.database.store import Store
+from etl.monitoring import run_summary
 from tests.logs import flows, tsv, write
 
 
@@ -42,11 +43,11 @@ def test_progress_rate_and_time_left(store: Store, folder: Path) -> None:
     first, second = start(store, "run", "conn_backfill", folder)
     pipeline.publish(store, first)
     with store.session() as connection:
-        half = summary.progress(connection, "run")
+        half = run_summary.progress(connection, "run")
     assert half.startswith("1 of 2 files, 3 of 6 KiB, 20 rows loaded; "), half
     assert "KiB/s, time left 0:0" in half
     pipeline.publish(store, second)
     with store.session() as connection:
-        assert summary.progress(connection, "run").startswith("2 of 2 files")
-        assert summary.progress(connection, "run").endswith("time left 0:00:00")
-        assert summary.progress(connection, "nobody") == "nothing to do"
+        assert run_summary.progress(connection, "run").startswith("2 of 2 files")
+        assert run_summary.progress(connection, "run").endswith("time left 0:00:00")
+        assert run_summary.progress(connection, "nobody") == "nothing to do"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from etl import pipeline, summary
+from etl import pipeline
 from etl.database.store import Store
+from etl.monitoring import run_summary
 from etl.quality import day_checks
 from tests.logs import START, flow, tsv, write
 
@@ -19,7 +20,7 @@ def test_the_days_of_a_run_are_those_that_got_a_row(store: Store, tmp_path: Path
     load("other", 4, 5)  # the table has these days already, with rows of another run
     run_id = load("mine", 1, 3, 10, 6)
     with store.session() as connection:
-        found = summary.added(connection, run_id)
+        found = run_summary.added(connection, run_id)
     days = ["2026-03-01", "2026-03-03", "2026-03-06", "2026-03-10"]
     assert (found["rows_loaded"], found["days"]) == (4, days)
     # without an event nobody knows the run: then all days of the table within the files' spans, and no other day
@@ -31,4 +32,4 @@ def test_a_clock_gone_wrong_does_not_make_thousands_of_days(store: Store, tmp_pa
     rows = [flow(1, ts="631152000.5"), flow(2)]  # 1990 and 2026
     run_id = pipeline.ingest(store, [str(write(tmp_path / "conn.log", tsv(rows)))]).run_id
     with store.session() as connection:
-        assert summary.added(connection, run_id)["days"] == ["1990-01-01", "2026-03-01"]
+        assert run_summary.added(connection, run_id)["days"] == ["1990-01-01", "2026-03-01"]

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from etl import pipeline, telling
+from etl import pipeline
 from etl.database.statements import statement
 from etl.database.store import Store
+from etl.monitoring import notify
 from tests.integration.conftest import Ask
 from tests.logs import flows, tsv, write
 
@@ -53,24 +54,24 @@ def test_a_new_problem_is_told_once_with_its_title_and_the_callers_context(
     store: Store, tmp_path: Path
 ) -> None:
     told = notifying(store, tmp_path / "told")
-    assert telling.tell(told, {"dag": "conn_quality"}) == []
+    assert notify.tell(told, {"dag": "conn_quality"}) == []
     assert heard(tmp_path / "told") == []  # nobody is called for nothing
     path = refuse(store, tmp_path / "a.log")
-    (problem,) = telling.tell(told, {"dag": "conn_quality"})
+    (problem,) = notify.tell(told, {"dag": "conn_quality"})
     assert path in problem.what
     assert heard(tmp_path / "told") == [
         {"dag": "conn_quality", "problems": problem.what, "title": problem.what}
     ]
-    assert telling.tell(told, {}) == []
+    assert notify.tell(told, {}) == []
     assert len(heard(tmp_path / "told")) == 1
 
 
 def test_several_problems_are_one_message(store: Store, tmp_path: Path) -> None:
     told = notifying(store, tmp_path / "told")
     refuse(store, tmp_path / "a.log")
-    telling.tell(told, {})
+    notify.tell(told, {})
     paths = [refuse(store, tmp_path / f"{name}.log") for name in "bc"]
-    telling.tell(told, {})
+    notify.tell(told, {})
     _, second = heard(tmp_path / "told")
     assert second["title"] == "2 new problems with Zeek conn logs"
     lines = second["problems"].splitlines()
@@ -83,8 +84,8 @@ def test_a_notifier_that_fails_leaves_it_untold_and_the_next_one_hears_it(
 ) -> None:
     refuse(store, tmp_path / "a.log")
     with pytest.raises(ConnectionError, match="nobody listens"):
-        telling.tell(notifying(store, tmp_path / "told", fail=True), {})
-    (problem,) = telling.tell(notifying(store, tmp_path / "told"), {})
+        notify.tell(notifying(store, tmp_path / "told", fail=True), {})
+    (problem,) = notify.tell(notifying(store, tmp_path / "told"), {})
     assert [message["problems"] for message in heard(tmp_path / "told")] == [problem.what]
 
 
@@ -94,8 +95,8 @@ def test_without_a_notifier_problems_are_returned_and_count_as_told(store: Store
     without = Store(
         url=store.url, engine=store.engine, settings=quiet.settings.model_copy(update={"notifier": None})
     )
-    assert len(telling.tell(without, {})) == 1
-    assert telling.tell(quiet, {}) == []
+    assert len(notify.tell(without, {})) == 1
+    assert notify.tell(quiet, {}) == []
     assert heard(tmp_path / "told") == []
 
 
@@ -104,7 +105,7 @@ def test_while_another_one_tells_nothing_is_told_twice(store: Store, ask: Ask, t
     told = notifying(store, tmp_path / "told")
     with store.engine.connect() as other:
         assert other.execute(statement("completeness.one_teller"), {"log": "conn"}).scalar_one()
-        assert telling.tell(told, {}) == []
+        assert notify.tell(told, {}) == []
         other.execute(sa.text("SELECT pg_advisory_unlock_all()"))
     assert ask("SELECT count(*) FROM etl.problem WHERE told_at IS NOT NULL") == [(0,)]
-    assert len(telling.tell(told, {})) == 1
+    assert len(notify.tell(told, {})) == 1

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from etl import pipeline, verifying
+from etl import pipeline
 from etl.database.store import Store
 from etl.errors import Misuse
+from etl.monitoring import verify
 from tests.logs import flow, flows, tsv, write
 
 Ask = Callable[..., list[tuple[Any, ...]]]
-Faults = Callable[[], list[verifying.Disagreement]]
+Faults = Callable[[], list[verify.Disagreement]]
 
 
 def _load(store: Store, *paths: Path, **options: Any) -> pipeline.Summary:

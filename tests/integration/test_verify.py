@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from etl import pipeline, verifying
+from etl import pipeline
 from etl.database.store import Store
+from etl.monitoring import verify
 from tests.logs import flow, flows, tsv, write
 
 Ask = Callable[..., list[tuple[Any, ...]]]
-Faults = Callable[[], list[verifying.Disagreement]]
+Faults = Callable[[], list[verify.Disagreement]]
 
 ROW = "SELECT * FROM zeek.conn WHERE event_uid = 'C00000000000000003'"
 PLANTED = {
@@ -106,6 +107,6 @@ def test_all_planted_faults_are_found(store: Store, faults: Faults) -> None:
     assert faults() == []
 
 
-def _seen_by(connection: Any) -> list[verifying.Disagreement]:
+def _seen_by(connection: Any) -> list[verify.Disagreement]:
     """What verify finds inside the transaction in which the fault was planted."""
-    return verifying.disagreements(connection)
+    return verify.disagreements(connection)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from etl import summary
 from etl.database.store import Store
+from etl.monitoring import run_summary
 from etl.settings import Settings
 from tests.chaos.crowd import ROWS, tree
 from tests.chaos.oracle import difference
@@ -91,4 +91,4 @@ def running(stack: Stack, dag_id: str) -> int:
 
 def progress(stack: Stack, run_id: str) -> str:
     with Store.open(stack.url, Settings()).session() as connection:
-        return summary.progress(connection, run_id)
+        return run_summary.progress(connection, run_id)

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from etl import doctoring, pipeline, surroundings
+from etl import pipeline
 from etl.database import embedded, engine, schema
 from etl.database.store import Store
+from etl.monitoring import doctor, environment
 from etl.settings import Settings
 from tests.dags.conftest import ask
 from tests.logs import START, flow, tsv, write
@@ -122,8 +123,8 @@ def test_a_planted_fault_is_found(plant: Plant, ground: Ground, monkeypatch: pyt
     assert [f for f in news if f.level == level and what in f.what and cure in f.cure], news
 
 
-def examine(url: str, settings: Settings) -> list[surroundings.Finding]:
-    return doctoring.examine(Store.open(url, settings))
+def examine(url: str, settings: Settings) -> list[environment.Finding]:
+    return doctor.examine(Store.open(url, settings))
 
 
 @pytest.fixture
@@ -143,7 +144,7 @@ def test_too_few_locks_for_the_days_there_are(small_server: str) -> None:
     schema.migrate(engine.connect_engine(engine.parse_url(small_server), Settings()))
     for day in range(1, 29):
         ask(small_server, f"SELECT etl.ensure_partition('2026-02-{day:02}')")
-    found = [f for f in doctoring.examine(Store.open(small_server, Settings())) if f.level == "warning"]
+    found = [f for f in doctor.examine(Store.open(small_server, Settings())) if f.level == "warning"]
     assert [f for f in found if "max_locks_per_transaction = 10" in f.what and "or more" in f.cure], found
 
 

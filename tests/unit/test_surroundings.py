@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from etl import surroundings
+from etl.monitoring import environment
 from etl.settings import Settings
 from tests.logs import write
 
@@ -30,7 +30,7 @@ def airflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 
 
 def found(settings: Settings | None = None) -> list[tuple[str, str, str]]:
-    return [(f.level, f.what, f.cure) for f in surroundings.look(settings or Settings())]
+    return [(f.level, f.what, f.cure) for f in environment.look(settings or Settings())]
 
 
 @pytest.mark.usefixtures("airflow")

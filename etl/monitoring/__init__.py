@@ -1,0 +1,1 @@
+"""What an operator asks: is everything loaded, is it right, what needs attention."""
