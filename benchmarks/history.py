@@ -27,9 +27,10 @@ from sqlalchemy.engine import Connection
 
 from benchmarks import results, ten_years
 from benchmarks.server import database, server
-from etl import asking, pipeline, questions
+from etl import pipeline
 from etl.database.store import Store
 from etl.history import maintenance, rollups
+from etl.query import ask, cookbook
 from etl.settings import Settings
 from samples.writing import write_conn_log
 
@@ -177,25 +178,25 @@ def ask_all(store: Store, days: int) -> dict[str, dict[str, Any]]:
     """Each question over one day (rollups and some others: the whole span): milliseconds, rows, buffers."""
     first = datetime.combine(FIRST, datetime.min.time(), UTC)
     day = first + timedelta(days=days // 2)
-    asked = {name: (name, day, day + timedelta(days=1)) for name in questions.names()}
+    asked = {name: (name, day, day + timedelta(days=1)) for name in cookbook.names()}
     end = first + timedelta(days=days)
-    asked |= {name: (name, first, end) for name in asked if questions.load(name).bound == "rollup"}
+    asked |= {name: (name, first, end) for name in asked if cookbook.load(name).bound == "rollup"}
     asked |= {what: (name, first, end) for what, name in WHOLE_SPAN.items()}
     found = {}
-    with store.session() as connection, asking.reading(connection, timedelta(hours=1)):
+    with store.session() as connection, ask.reading(connection, timedelta(hours=1)):
         span = {"since": day, "until": day + timedelta(days=1)}
         given = {
             "host": str(run(connection, "some_host", **span).scalar_one()),
             "uid": str(run(connection, "some_uid", rows=1000, **span).scalar_one()),
         }
         for what, (name, since, until) in asked.items():
-            found[what] = ask(connection, questions.load(name), given, since, until)
+            found[what] = ask(connection, cookbook.load(name), given, since, until)
     return found
 
 
 def ask(
     connection: Connection,
-    question: questions.Question,
+    question: cookbook.Question,
     given: dict[str, str],
     since: datetime,
     until: datetime,
@@ -203,7 +204,7 @@ def ask(
     """One question, six times."""
     known = {p.name for p in question.parameters if p.default is None}
     values = question.values({k: v for k, v in given.items() if k in known}, since, until)
-    clause = asking.bind(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {question.sql}", list(values))
+    clause = ask.bind(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {question.sql}", list(values))
     plans = [connection.execute(clause, values).scalar_one()[0] for _ in range(6)][1:]
     times = [plan["Planning Time"] + plan["Execution Time"] for plan in plans]
     top = plans[-1]["Plan"]
@@ -271,14 +272,14 @@ def _load(store: Store, folder: Path, rows: int, stop: threading.Event) -> None:
 
 
 def _ask(store: Store, stop: threading.Event, slowest: list[float]) -> None:
-    question = questions.load("host_timeline")
+    question = cookbook.load("host_timeline")
     since = datetime(2026, 3, 10, tzinfo=UTC)
     values = question.values({"host": "10.0.0.77"}, since, since + timedelta(days=1))
     with store.session() as connection:
         while not stop.is_set():
             begun = time.monotonic()
-            with asking.reading(connection, timedelta(minutes=1)):
-                list(asking.ask(connection, question.sql, values).rows)
+            with ask.reading(connection, timedelta(minutes=1)):
+                list(ask.ask(connection, question.sql, values).rows)
             slowest.append(time.monotonic() - begun)
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl import asking, questions
 from etl.database.statements import statement
 from etl.database.store import Store
 from etl.history import days
+from etl.query import ask, cookbook
 
 LEAVES = 3_650
 SESSIONS = 8
@@ -41,10 +41,10 @@ def measure(store: Store, leaves: int) -> dict[str, Any]:
 
 def _planning(store: Store) -> tuple[float, float]:
     """Milliseconds of the first question of a session, and of later ones."""
-    question = questions.load("host_timeline")
+    question = cookbook.load("host_timeline")
     since = datetime(2020, 5, 1, tzinfo=UTC)
     values = question.values({"host": "10.0.0.77"}, since, since + timedelta(days=1))
-    clause = asking.bind(f"EXPLAIN (SUMMARY, FORMAT JSON) {question.sql}", list(values))
+    clause = ask.bind(f"EXPLAIN (SUMMARY, FORMAT JSON) {question.sql}", list(values))
     with store.engine.connect() as connection:
         times = [connection.execute(clause, values).scalar_one()[0]["Planning Time"] for _ in range(5)]
     return times[0], statistics.median(times[1:])

@@ -18,7 +18,7 @@ from etl.errors import Misuse
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from etl.asking import Answer
+    from etl.query.ask import Answer
 
 Format = Literal["table", "csv", "json", "parquet"]
 SHOWN = 1_000
@@ -58,32 +58,32 @@ def query(  # noqa: PLR0913  options of a verb
     as_json: Json = False,
 ) -> None:
     """Ask a question of the cookbook, or SQL in which :since and :until stand for the bounds."""
-    from etl import asking, questions
+    from etl.query import ask, cookbook
 
     if asked is None:
         _list(as_json=as_json)
         return
-    question = questions.load(asked) if re.fullmatch(r"\w+", asked) else None
+    question = cookbook.load(asked) if re.fullmatch(r"\w+", asked) else None
     given = dict(_pair(text) for text in param or ())
     first, last = moment("since", since), moment("until", until)
     target = store()
     limit = timedelta(seconds=timeout) if timeout else target.settings.query_timeout
-    with target.session() as connection, asking.reading(connection, limit):
-        chosen = asking.span(connection, question, first, last, everything=everything)
+    with target.session() as connection, ask.reading(connection, limit):
+        chosen = ask.span(connection, question, first, last, everything=everything)
         if question is not None and chosen is not None:
             sql, values = question.sql, question.values(given, chosen.since, chosen.until)
-            if question.bound == "rollup" and (due := asking.due_hours(connection, values)):
+            if question.bound == "rollup" and (due := ask.due_hours(connection, values)):
                 err.print(
                     f"{due} hours of the rollup are not up to date: run `conn-etl rollups`", markup=False
                 )
         else:
             sql, values = _own(asked, given, chosen, bounded=first is not None or last is not None)
-            if (days := asking.unbounded(connection, sql, values)) and not everything:
+            if (days := ask.unbounded(connection, sql, values)) and not everything:
                 raise Misuse(
                     f"it would read {len(days):,} days without a bound",
                     hint='add "@timestamp" >= :since AND "@timestamp" < :until and give --since, or ask with --all',
                 )
-        answer = asking.ask(connection, sql, values)
+        answer = ask.ask(connection, sql, values)
         _write(answer, "json" if as_json else output, file, {"question": question.name if question else None})
 
 
@@ -111,9 +111,9 @@ def _own(sql: str, given: Mapping[str, str], chosen: Any, *, bounded: bool) -> t
 
 
 def _list(*, as_json: bool) -> None:
-    from etl import questions
+    from etl.query import cookbook
 
-    found = [questions.load(name) for name in questions.names()]
+    found = [cookbook.load(name) for name in cookbook.names()]
     if as_json:
         keys = ("name", "question", "answer", "bound")
         dump(
@@ -138,16 +138,16 @@ def _list(*, as_json: bool) -> None:
 
 
 def _write(answer: Answer, output: str, file: Path | None, asked: Mapping[str, Any]) -> None:
-    from etl import answers
+    from etl.query import formats
 
     if output == "parquet":
         if file is None and sys.stdout.isatty():
             raise Misuse("Parquet is no text", hint="give --out FILE")
         with _opened(file, "wb") as binary:
-            answers.write_parquet(answer, binary)
+            formats.write_parquet(answer, binary)
     elif output == "csv":
         with _opened(file, "w") as text:
-            answers.write_csv(answer, text)
+            formats.write_csv(answer, text)
     elif output == "json":
         _write_json(answer, file, asked)
     else:
@@ -157,10 +157,10 @@ def _write(answer: Answer, output: str, file: Path | None, asked: Mapping[str, A
 def _write_json(answer: Answer, file: Path | None, asked: Mapping[str, Any]) -> None:
     import json
 
-    from etl import answers
+    from etl.query import formats
 
     with _opened(file, "w") as text:
-        text.write(json.dumps(answers.as_object(answer, asked), default=str, ensure_ascii=False) + "\n")
+        text.write(json.dumps(formats.as_object(answer, asked), default=str, ensure_ascii=False) + "\n")
 
 
 def _print(answer: Answer, file: Path | None) -> None:

@@ -98,10 +98,10 @@ def actor() -> str:
 
 def moment(name: str, text: str | None) -> datetime | None:
     """The time that an option names, UTC where it names no zone; raises Misuse."""
-    from etl import questions
+    from etl.query import cookbook
 
     try:
-        return questions.moment(text) if text is not None else None
+        return cookbook.moment(text) if text is not None else None
     except ValueError as error:
         raise Misuse(
             f"--{name} {text} is no time", hint="write it as 2026-03-01 or 2026-03-01T12:00:00+00:00"

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 
 from etl.database.engine import execute
 from etl.errors import Misuse
-from etl.questions import Question
+from etl.query.cookbook import Question
 
 CHUNK = 5_000
 """Rows fetched at a time."""

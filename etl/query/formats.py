@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Any
 
-from etl.asking import Answer
+from etl.query.ask import Answer
 
 if TYPE_CHECKING:
     import polars as pl

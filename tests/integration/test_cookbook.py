@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from etl import answers, asking, fields, pipeline, questions
+from etl import fields, pipeline
 from etl.database import embedded
 from etl.database.store import Store
 from etl.history import maintenance
 from etl.monitoring import verify
+from etl.query import ask, cookbook, formats
 from etl.settings import Settings
 from tests import history
 from tests.history import SINCE, UNTIL, Row
@@ -62,10 +63,10 @@ def loaded(
 
 
 def answer(store: Store, name: str, since: datetime, until: datetime, **given: str) -> list[tuple[Any, ...]]:
-    question = questions.load(name)
-    with store.session() as connection, asking.reading(connection, timedelta(minutes=1)):
-        found = asking.ask(connection, question.sql, question.values(given, since, until))
-        return [tuple(answers.plain(value) for value in row) for row in found.rows]
+    question = cookbook.load(name)
+    with store.session() as connection, ask.reading(connection, timedelta(minutes=1)):
+        found = ask.ask(connection, question.sql, question.values(given, since, until))
+        return [tuple(formats.plain(value) for value in row) for row in found.rows]
 
 
 def between(rows: Iterable[Row], since: datetime = SINCE, until: datetime = UNTIL) -> list[Row]:
@@ -354,7 +355,7 @@ def test_a_question_gives_the_exact_answer(loaded: tuple[Store, list[Row]], name
 
 
 def test_every_question_is_tested() -> None:
-    assert sorted([*QUESTIONS, "uid_pivot"]) == questions.names()
+    assert sorted([*QUESTIONS, "uid_pivot"]) == cookbook.names()
 
 
 @pytest.mark.parametrize(
@@ -373,14 +374,14 @@ def test_the_largest_come_first_and_most_cuts(
 
 def test_a_uid_alone_finds_its_row_with_file_and_sensor(loaded: tuple[Store, list[Row]]) -> None:
     store, rows = loaded
-    question = questions.load("uid_pivot")
-    with store.session() as connection, asking.reading(connection, timedelta(minutes=1)):
-        span = asking.span(connection, question, None, None, everything=False)
+    question = cookbook.load("uid_pivot")
+    with store.session() as connection, ask.reading(connection, timedelta(minutes=1)):
+        span = ask.span(connection, question, None, None, everything=False)
         assert span is not None
         assert span.since == min(row["ts"] for row in rows)
         assert span.until == max(row["ts"] for row in rows) + timedelta(microseconds=1)
         values = question.values({"uid": "CSouth0"}, span.since, span.until)
-        (found,) = answers.as_object(asking.ask(connection, question.sql, values), {})["rows"]
+        (found,) = formats.as_object(ask.ask(connection, question.sql, values), {})["rows"]
     assert (found["event_uid"], found["sensor"], found["src_bytes"]) == ("CSouth0", "south", 1)
     assert found["path"].endswith("south/conn.log.gz")
 
@@ -388,18 +389,18 @@ def test_a_uid_alone_finds_its_row_with_file_and_sensor(loaded: tuple[Store, lis
 # --- which days a question opens -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", questions.names())
+@pytest.mark.parametrize("name", cookbook.names())
 def test_a_question_opens_only_the_days_that_it_asks_for(loaded: tuple[Store, list[Row]], name: str) -> None:
     store, _ = loaded
-    question = questions.load(name)
+    question = cookbook.load(name)
     given = QUESTIONS.get(name, (None, {"uid": "CSouth0"}))[1]
     since, until = datetime(2026, 3, 1, 6, tzinfo=UTC), datetime(2026, 3, 1, 18, tzinfo=UTC)
     values = question.values(given, since, until)
-    with store.session() as connection, asking.reading(connection, timedelta(minutes=1)):
+    with store.session() as connection, ask.reading(connection, timedelta(minutes=1)):
         (plan,) = connection.execute(
-            asking.bind(f"EXPLAIN (FORMAT JSON) {question.sql}", list(values)), values
+            ask.bind(f"EXPLAIN (FORMAT JSON) {question.sql}", list(values)), values
         ).scalar_one()
-    found = list(asking.leaves(plan["Plan"]))
+    found = list(ask.leaves(plan["Plan"]))
     assert all(bounded for _, bounded in found)
     if question.bound == "rollup":
         assert found == []
@@ -433,11 +434,11 @@ UNBOUNDED = [
 def test_sql_without_a_bound_is_seen_before_it_runs(loaded: tuple[Store, list[Row]], sql: str) -> None:
     store, _ = loaded
     values = {name: value for name, value in (("since", SINCE), ("until", UNTIL)) if f":{name}" in sql}
-    with store.session() as connection, asking.reading(connection, timedelta(minutes=1)):
-        days = asking.unbounded(connection, sql, values)
+    with store.session() as connection, ask.reading(connection, timedelta(minutes=1)):
+        days = ask.unbounded(connection, sql, values)
         assert bool(days) is (sql in UNBOUNDED)
         if not days:
-            list(asking.ask(connection, sql, values).rows)
+            list(ask.ask(connection, sql, values).rows)
 
 
 def test_rollups_and_ledger_hold(loaded: tuple[Store, list[Row]]) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from etl import pipeline, questions
+from etl import pipeline
 from etl.database.store import Store
+from etl.query import cookbook
 from tests.logs import flow, flows, tsv, write
 
 PAGE = Path(__file__).parents[2] / "docs" / "queries.md"
@@ -71,6 +72,6 @@ def test_duckdb(run: Any) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", questions.names())
+@pytest.mark.parametrize("name", cookbook.names())
 def test_the_page_lists_the_question_in_its_own_words(name: str) -> None:
     assert f"| `{name}` | {questions.load(name).question} |" in PAGE.read_text(encoding="utf-8")

@@ -12,9 +12,10 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
-from etl import answers, pipeline
+from etl import pipeline
 from etl.database.store import Store
 from etl.history import maintenance
+from etl.query import formats
 from tests.integration.conftest import Ask, Command
 from tests.logs import START, flow, flows, tsv, write
 
@@ -172,16 +173,16 @@ def test_days_are_listed_made_sealed_and_dropped(command: Command) -> None:
 
 
 def test_numbers_of_any_size_and_odd_values_reach_each_format(store: Store) -> None:
-    from etl import asking
+    from etl.query import ask
 
     sql = """SELECT 170141183460469231731687303715884105727::numeric AS wild, 1.5::numeric AS part,
         NULL::numeric AS none, '{"a": [1]}'::jsonb AS object, ARRAY['x', 'y'] AS list, true AS yes,
         '2026-03-01'::date AS day, '10.0.0.0/8'::inet AS net, interval '90 seconds' AS span"""
-    with store.session() as connection, asking.reading(connection, store.settings.query_timeout):
-        (row,) = answers.as_object(asking.ask(connection, sql, {}), {})["rows"]
-        frame = answers.frame(asking.ask(connection, sql, {}))
+    with store.session() as connection, ask.reading(connection, store.settings.query_timeout):
+        (row,) = formats.as_object(ask.ask(connection, sql, {}), {})["rows"]
+        frame = formats.frame(ask.ask(connection, sql, {}))
         text = io.StringIO()
-        answers.write_csv(asking.ask(connection, sql, {}), text)
+        formats.write_csv(ask.ask(connection, sql, {}), text)
     assert (row["wild"], row["part"], row["none"], row["object"]) == (2**127 - 1, 1.5, None, {"a": [1]})
     assert (row["list"], row["yes"], row["day"], row["net"], row["span"]) == (
         ["x", "y"],

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from etl import asking, fields, pipeline
+from etl import fields, pipeline
 from etl.database.store import Store
+from etl.query import ask
 from tests.integration.conftest import Ask
 from tests.logs import flow, flows, json_lines, tsv, write
 
@@ -110,4 +111,4 @@ def test_a_view_opens_only_the_days_asked_for(store: Store, tmp_path: Path, view
         (plan,) = connection.execute(
             sa.text(f"EXPLAIN (FORMAT JSON) SELECT * FROM zeek.{view} WHERE {bounds}")
         ).scalar_one()
-    assert set(asking.leaves(plan["Plan"])) == {("conn_20260303", True)}
+    assert set(ask.leaves(plan["Plan"])) == {("conn_20260303", True)}
