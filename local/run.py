@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from etl.cli.words import home_of, out, settings, table
+from etl.cli.console import home_of, out, settings, table
 from etl.errors import ConnEtlError, Misuse, NothingToLoad
 from local.one_run import REPOSITORY, Outcome, log_file, one_run
 

@@ -22,7 +22,7 @@ import psutil
 import psycopg2
 from sqlalchemy.engine import make_url
 
-from etl.cli.words import home_of, out, settings, table
+from etl.cli.console import home_of, out, settings, table
 from etl.database import embedded, engine, schema
 from etl.errors import ConnEtlError, DatabaseAway, EnvironmentProblem, Misuse
 from local.components import (

@@ -37,7 +37,7 @@ def say(
 
     ``without`` names variables that are not set.
     """
-    from etl.cli import words
+    from etl.cli import console
     from etl.cli.app import main
 
     def run(*arguments: object, without: Collection[str] = (), **environment: str) -> Said:
@@ -48,7 +48,7 @@ def say(
                     patch.setenv(name, value)
             patch.setattr(sys, "argv", ["conn-etl", *map(str, arguments)])
             patch.chdir(tmp_path)
-            patch.setattr(words.out, "width", WIDE)  # it asked for COLUMNS when it was made
+            patch.setattr(console.out, "width", WIDE)  # it asked for COLUMNS when it was made
             capsys.readouterr()
             with pytest.raises(SystemExit) as ended:
                 main()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from etl.cli.words import Json, dump, err, home_of, out, settings, store, table
+from etl.cli.console import Json, dump, err, home_of, out, settings, store, table
 
 
 def register(app: typer.Typer) -> None:

@@ -7,8 +7,8 @@ import sys
 
 import typer
 
-from etl.cli import admin, ask, explain, history, load, metrics, quarantine, query, report
-from etl.cli.words import err
+from etl.cli import admin, explain, history, load, metrics, quarantine, query, report
+from etl.cli.console import err
 from etl.errors import ConnEtlError
 
 app = typer.Typer(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etl.cli.words import Json, dump, home_of, out, settings, shown, table
+from etl.cli.console import Json, dump, home_of, out, settings, shown, table
 from etl.errors import ConnEtlError
 
 if TYPE_CHECKING:

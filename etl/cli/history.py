@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from etl.cli.words import Json, dump, out, store, table
+from etl.cli.console import Json, dump, out, store, table
 from etl.errors import Misuse
 
 partitions = typer.Typer(no_args_is_help=True, help="Days of zeek.conn: list, make, seal, drop.")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from etl.cli import words as shared
-from etl.cli.words import Json, dump, err, out, store, table
+from etl.cli import console as shared
+from etl.cli.console import Json, dump, err, out, store, table
 from etl.errors import NothingToLoad
 
 if TYPE_CHECKING:

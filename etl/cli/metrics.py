@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from etl.cli.words import Json, dump, store
+from etl.cli.console import Json, dump, store
 from etl.errors import EnvironmentProblem
 
 Out = Annotated[

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from etl.cli.words import Json, actor, dump, in_utc, out, store, table
+from etl.cli.console import Json, actor, dump, in_utc, out, store, table
 from etl.errors import Misuse
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from etl.cli.words import Json, dump, err, moment, out, store, table
+from etl.cli.console import Json, dump, err, moment, out, store, table
 from etl.errors import Misuse
 
 if TYPE_CHECKING:

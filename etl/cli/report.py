@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from etl.cli.words import Json, err, in_utc, ordered, out, store
+from etl.cli.console import Json, err, in_utc, ordered, out, store
 
 Since = Annotated[datetime | None, typer.Option(help="Rows at or after this @timestamp (UTC).")]
 Until = Annotated[datetime | None, typer.Option(help="Rows before this @timestamp (UTC).")]

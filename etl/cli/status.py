@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from etl.cli.words import Json, dump, out, store, table
+from etl.cli.console import Json, dump, out, store, table
 
 Most = Annotated[int, typer.Option("--most", help="Lines at most.", min=1)]
 

@@ -29,7 +29,6 @@ def warm() -> None:
     import polars as pl  # noqa: F401
     import psycopg2  # noqa: F401
 
-    from etl.cli import admin, ask, load  # noqa: F401
     from etl.loading import stage
     from etl.quality import gx, rules
 

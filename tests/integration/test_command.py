@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from etl.cli import words
+from etl.cli import console
 from tests.integration.conftest import BINARY, Command
 from tests.logs import flow, flows, tsv, write
 
@@ -101,7 +101,7 @@ def test_a_user_without_a_name_is_a_number(monkeypatch: pytest.MonkeyPatch) -> N
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os, "getuid", lambda: 3_999_999_999)
-    assert words.actor() == "uid 3999999999"
+    assert console.actor() == "uid 3999999999"
 
 
 def test_quarantine_show_has_both_versions_of_a_conflict(command: Command, log: Path, tmp_path: Path) -> None:

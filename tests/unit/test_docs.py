@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import typer
 
-from etl.cli import admin, ask, explain, history, load, metrics, quarantine, query, report
+from etl.cli import admin, explain, history, load, metrics, quarantine, query, report
 from etl.settings import Settings
 
 ROOT = Path(__file__).parents[2]
