@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--day", type=int, default=10_000_000, help="rows of the day that is reported")
     chosen = parser.parse_args(arguments)
     with server() as home, tempfile.TemporaryDirectory() as folder:
-        figures = {"gate": gate(home, Path(folder), chosen.rows, chosen.rounds)}
+        figures = {"gate": measure(home, Path(folder), chosen.rows, chosen.rounds)}
         show_gate(figures["gate"])
         if chosen.day:
             figures["report"] = page(home, chosen.day)
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
     results.save(chosen.json, "quality", arguments, figures)
 
 
-def gate(home: Path, folder: Path, rows: int, rounds: int) -> dict[str, Any]:
+def measure(home: Path, folder: Path, rows: int, rounds: int) -> dict[str, Any]:
     """Seconds of the gate and of the COPY, in turns, and the statements that the gate sends."""
     log, csv = folder / "conn.json.log.gz", folder / "clean.csv"
     write_conn_log(log, rows, 7, "json")

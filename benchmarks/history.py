@@ -190,11 +190,11 @@ def ask_all(store: Store, days: int) -> dict[str, dict[str, Any]]:
             "uid": str(run(connection, "some_uid", rows=1000, **span).scalar_one()),
         }
         for what, (name, since, until) in asked.items():
-            found[what] = ask(connection, cookbook.load(name), given, since, until)
+            found[what] = explained(connection, cookbook.load(name), given, since, until)
     return found
 
 
-def ask(
+def explained(
     connection: Connection,
     question: cookbook.Question,
     given: dict[str, str],

@@ -80,8 +80,7 @@ def _database(home: Path) -> str:
         if notice := embedded.notice(home):
             _say(notice)
         url = embedded.start(home)
-    engine = engine.connect_engine(engine.parse_url(url), chosen)
-    schema.migrate(engine)
+    schema.migrate(engine.connect_engine(engine.parse_url(url), chosen))
     return url
 
 

@@ -133,9 +133,9 @@ def template_database(server_url: str, server_home: Path) -> str:
     from etl.settings import Settings
 
     _statement(server_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
-    engine = engine.connect_engine(engine.parse_url(embedded.url(server_home, TEMPLATE)), Settings())
-    schema.migrate(engine)
-    engine.dispose()
+    target = engine.connect_engine(engine.parse_url(embedded.url(server_home, TEMPLATE)), Settings())
+    schema.migrate(target)
+    target.dispose()
     return TEMPLATE
 
 

@@ -50,7 +50,9 @@ def report(
     page, _ = made.write(folder)
     said = [f"{page}: {made.facts['verdict']['sentence']}", *made.facts["verdict"]["reasons"]]
     if data_docs:
-        said.append(f"Data Docs: {checking.data_docs(target, folder / 'conn-etl-data-docs')}")
+        from etl.quality import day_checks
+
+        said.append(f"Data Docs: {day_checks.data_docs(target, folder / 'conn-etl-data-docs')}")
     if as_json:
         sys.stdout.write(made.as_json() + "\n")
     for line in said:

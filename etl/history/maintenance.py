@@ -17,7 +17,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from etl.database import engine
-from etl.history import days, rollups
+from etl.history import days as table_days
+from etl.history import rollups
 from etl.loading import batch, ledger
 
 if TYPE_CHECKING:
@@ -86,12 +87,12 @@ def seal(store: Store, days: Sequence[date] = ()) -> list[date]:
     chosen = sorted(set(days))
     if not chosen:
         with store.loading() as connection:
-            chosen = days.closed(connection, store.settings.seal_after)
+            chosen = table_days.closed(connection, store.settings.seal_after)
     if not chosen:
         return []
     with _owning(store) as (connection, alone):
         for day in chosen:
-            days.seal(alone, day)
+            table_days.seal(alone, day)
             rollups.recompute(connection, day)
             rollups.refresh_top(connection, day)
     return chosen
@@ -103,21 +104,21 @@ def expiring(store: Store) -> dict[date, str]:
     if settings.keep_days is None and settings.keep_bytes is None:
         return {}
     with store.loading() as connection:
-        days = days.listed(connection)
+        days = table_days.listed(connection)
     today = datetime.now(UTC).date()
-    return days.expiring(days, today, keep_days=settings.keep_days, keep_bytes=settings.keep_bytes)
+    return table_days.expiring(days, today, keep_days=settings.keep_days, keep_bytes=settings.keep_bytes)
 
 
 def drop(store: Store, days: dict[date, str]) -> list[date]:
     """Drop these days for these reasons, and those whose drop was interrupted; returns them."""
     with store.loading() as connection:
-        open_ends = days.unfinished(connection)
+        open_ends = table_days.unfinished(connection)
     if not days and not open_ends:
         return []
     with _owning(store) as (connection, alone):
-        chosen = dict.fromkeys(days.unfinished(connection), "interrupted") | days
+        chosen = dict.fromkeys(table_days.unfinished(connection), "interrupted") | days
         for day, reason in chosen.items():
-            days.retire(connection, alone, day, reason)
+            table_days.retire(connection, alone, day, reason)
     return list(chosen)
 
 

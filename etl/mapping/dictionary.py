@@ -1,4 +1,4 @@
-"""The data dictionary as a page: ``python -m etl.mapping.dictionary > docs/fields.md`` (a test holds the page against it)."""
+"""The data dictionary as a page: ``python -m etl.mapping.dictionary > docs/fields.md``; a test compares them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def markdown() -> str:
     lines = [
         "# The fields of zeek.conn",
         "",
-        "Made by `python -m etl.mapping.dictionary` from `etl/fields.py`. The table adds `etl_file_id` and `etl_line`, where",
-        "a row came from, and `extra`, what the log had beyond these 25 columns (jsonb, NULL when nothing).",
+        "Made by `python -m etl.mapping.dictionary` from `etl/fields.py`. The table adds `etl_file_id` and",
+        "`etl_line`, where a row came from, and `extra`, what the log had beyond these 25 columns (jsonb, NULL when nothing).",
         "Unset is NULL.",
         "",
         "| standard name | Zeek field | type | unit | |",

@@ -46,7 +46,7 @@ def columns_of(
     path: str, formats: Sequence[Format], extra: Mapping[str, str], settings: Settings
 ) -> list[Column]:
     """The log's columns in its order: of the header, or of the first lines of a JSON log."""
-    names = names.Names(CONN, settings.aliases)
+    known = names.Names(CONN, settings.aliases)
     types = {name: t for f in formats for name, t in zip(f.fields, f.types, strict=False)} | dict(extra)
     nested: set[str] = set()
     written: dict[str, None] = {}
@@ -56,8 +56,8 @@ def columns_of(
         for members in objects(_head(path, settings)):
             written |= dict.fromkeys(json_exact.flat_keys(members))
             nested |= {f"id.{key}" for key in members["id"]} if isinstance(members.get("id"), dict) else set()
-    winners = names.resolve(written)
-    return [_column(name, names, winners, nested, types.get(name)) for name in written]
+    winners = known.resolve(written)
+    return [_column(name, known, winners, nested, types.get(name)) for name in written]
 
 
 def _head(path: str, settings: Settings) -> list[bytes]:
@@ -71,9 +71,9 @@ def _head(path: str, settings: Settings) -> list[bytes]:
 
 
 def _column(
-    name: str, names: names.Names, winners: Mapping[str, str], nested: Collection[str], kind: str | None
+    name: str, known: names.Names, winners: Mapping[str, str], nested: Collection[str], kind: str | None
 ) -> Column:
-    found, rank = names.find(name)
+    found, rank = known.find(name)
     if name == names.LOG_COLUMN:
         return Column(name=name, type=kind, field=None, why="names the log; not kept")
     if found is None:
@@ -81,7 +81,7 @@ def _column(
     if name not in winners:
         return Column(name=name, type=kind, field=None, why=f"another column is {found}: kept in extra")
     why = "nested in id" if name in nested else HOW[rank]
-    field = names.log.by_zeek[found]
+    field = known.log.by_zeek[found]
     return Column(name=name, type=kind or field.zeek_type, field=field.standard, why=why)
 
 

@@ -14,7 +14,9 @@ from etl.database import engine
 from etl.database.store import Store
 from etl.errors import DayRetired, DiskFull, FileError
 from etl.fields import CONN, Log
-from etl.loading import batch, ledger, publish, stage
+from etl.loading import batch, ledger
+from etl.loading import publish as publishing
+from etl.loading import stage as staging
 from etl.loading.budget import Budget
 from etl.loading.speculative import Bounds, HeadStart, Lost
 from etl.models import RawLine, Reader
@@ -90,12 +92,12 @@ def _stage(
     replacing = any(file.before or file.replaces for file in files)
     on_part = head.take if head and not replacing else _go_on
     opener = partial(reader_of, settings=store.settings, log=store.log)
-    stage.stage(connection, batch_id, files, opener, on_part)
+    staging.stage(connection, batch_id, files, opener, on_part)
     if head:
         head.take_last()
 
 
-def _go_on(_part: stage.Part) -> None:
+def _go_on(_part: staging.Part) -> None:
     """Nothing begins with a part of the batch."""
 
 
@@ -171,14 +173,14 @@ def publish_claimed(store: Store, connection: Connection, batch_id: int) -> None
             return
         engine.label(connection, "publish", batch_id)
         try:
-            outlook = publish.prepare(connection, batch_id, files, budget_of(settings), settings.max_new_days)
+            outlook = publishing.prepare(connection, batch_id, files, budget_of(settings), settings.max_new_days)
             lines = partial(_raw_lines, settings=settings)
             if ahead := head.won(files):
                 with suppress(Lost), engine.translated():
-                    publish.publish(ahead, batch_id, files, outlook, lines, head)
+                    publishing.publish(ahead, batch_id, files, outlook, lines, head)
                     return
-            publish.make_days(connection, outlook.new_days)
-            publish.publish(connection, batch_id, files, outlook, lines)
+            publishing.make_days(connection, outlook.new_days)
+            publishing.publish(connection, batch_id, files, outlook, lines)
         except DayRetired:
             ledger.judge_again(connection, batch_id)
             raise

@@ -278,7 +278,7 @@ def _kill_step(trial: Trial, rng: random.Random, victim: str) -> str:
             else:
                 raise AssertionError(f"{name} did not succeed: {process.said()[-1500:]}")
     pipeline.end(store, run)
-    store.engine.dispose()
+    store.target.dispose()
     return seen
 
 
@@ -317,9 +317,9 @@ def kill_publish_task(trial: Trial, rng: random.Random) -> str:
 
 def migrate(trial: Trial) -> None:
     """Bring the trial's database to the newest schema: nothing to do, but after a migration that died."""
-    engine = engine.connect_engine(engine.parse_url(trial.url), Settings())
-    schema.migrate(engine)
-    engine.dispose()
+    target = engine.connect_engine(engine.parse_url(trial.url), Settings())
+    schema.migrate(target)
+    target.dispose()
 
 
 KINDS: dict[str, tuple[Kind, int]] = {

@@ -77,9 +77,9 @@ class Server:
         self.start()
         if not self.execute("postgres", f"SELECT 1 FROM pg_database WHERE datname = '{TEMPLATE}'"):
             self.execute("postgres", f"CREATE DATABASE {TEMPLATE}")
-            engine = engine.connect_engine(engine.parse_url(self.url(TEMPLATE)), Settings())
-            schema.migrate(engine)
-            engine.dispose()
+            target = engine.connect_engine(engine.parse_url(self.url(TEMPLATE)), Settings())
+            schema.migrate(target)
+            target.dispose()
 
 
 @contextmanager
@@ -189,10 +189,10 @@ class Trial:
         """What is wrong after the next run is over; None when nothing is."""
         if wrong := oracle.difference(self.url, self.paths):
             return wrong
-        engine = engine.connect_engine(engine.parse_url(self.url), Settings())
-        with engine.session(engine) as connection:
+        target = engine.connect_engine(engine.parse_url(self.url), Settings())
+        with engine.session(target) as connection:
             faults = verify.faults(connection)
-        engine.dispose()
+        target.dispose()
         if faults:
             return f"verify: {faults[:3]}"
         return self._leftovers()

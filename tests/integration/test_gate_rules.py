@@ -112,7 +112,7 @@ def stage(connection: Connection, rows: list[dict[str, Any]], rejects: list[str]
         )
 
 
-def gate(store: Store, rows: int) -> tuple[dict[str, gate.Outcome], dict[str, list[int]]]:
+def judge(store: Store, rows: int) -> tuple[dict[str, gate.Outcome], dict[str, list[int]]]:
     """Outcomes by rule, and lines of staged_bad by rule."""
     with store.loading() as connection, connection.begin():
         batch.bind(connection, 1)
@@ -134,7 +134,7 @@ def test_good_rows_pass_every_rule(store: Store) -> None:
     rows: list[dict[str, Any]] = [{}, *ALSO_GOOD]
     with store.loading() as connection, connection.begin():
         stage(connection, rows)
-    outcomes, bad = gate(store, len(rows))
+    outcomes, bad = judge(store, len(rows))
     assert bad == {}
     assert {name: outcome.total for name, outcome in outcomes.items() if outcome.total} == {}
     assert set(outcomes) >= {*BAD, *UNREADABLE}
@@ -149,7 +149,7 @@ def test_each_bad_row_is_found_by_its_rule_alone_with_its_line(store: Store) -> 
             expected.setdefault(rule, []).append(len(rows))
     with store.loading() as connection, connection.begin():
         stage(connection, rows, UNREADABLE)
-    outcomes, bad = gate(store, len(rows) + len(UNREADABLE))
+    outcomes, bad = judge(store, len(rows) + len(UNREADABLE))
     warned = {r.name for r in rules.rules("gate") if r.severity == "warning"}
     assert bad == {rule: lines for rule, lines in expected.items() if rule not in warned}
     failed = {name: outcome.total for name, outcome in outcomes.items() if outcome.total}
@@ -168,7 +168,7 @@ def test_a_warning_made_critical_sends_the_row_to_quarantine(store: Store) -> No
     strict = Store(url=store.url, engine=store.engine, settings=policy)
     with store.loading() as connection, connection.begin():
         stage(connection, [{}, {"src_mac": "x"}])
-    assert gate(strict, 2)[1] == {"domain.src_mac": [2]}
+    assert judge(strict, 2)[1] == {"domain.src_mac": [2]}
 
 
 def test_a_column_of_another_type_stops_the_gate(store: Store) -> None:
@@ -177,7 +177,7 @@ def test_a_column_of_another_type_stops_the_gate(store: Store) -> None:
         connection.exec_driver_sql("DROP VIEW pg_temp.staged")
         connection.exec_driver_sql("ALTER TABLE etl.stage_1 ALTER event_duration TYPE real")
     with pytest.raises(PermanentError, match=r"type\.event_duration"):
-        gate(store, 1)
+        judge(store, 1)
 
 
 def test_a_suite_that_loads_fewer_rules_than_its_file_fails(
@@ -193,7 +193,7 @@ def test_a_suite_that_loads_fewer_rules_than_its_file_fails(
         stage(connection, [{}])
     monkeypatch.setattr(gx, "ExpectationSuite", Forgetful)
     with pytest.raises(EnvironmentProblem, match=r"took \d+ of \d+ rules"):
-        gate(store, 1)
+        judge(store, 1)
 
 
 def test_the_gate_of_all_suites_sends_few_statements(store: Store) -> None:

@@ -74,4 +74,4 @@ def test_duckdb(run: Any) -> None:
 
 @pytest.mark.parametrize("name", cookbook.names())
 def test_the_page_lists_the_question_in_its_own_words(name: str) -> None:
-    assert f"| `{name}` | {questions.load(name).question} |" in PAGE.read_text(encoding="utf-8")
+    assert f"| `{name}` | {cookbook.load(name).question} |" in PAGE.read_text(encoding="utf-8")

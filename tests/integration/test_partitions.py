@@ -243,7 +243,7 @@ def test_a_day_that_never_was_cannot_be_dropped_or_sealed(store: Store) -> None:
 # --- what retention and pruning choose -----------------------------------------------------------------------------
 
 
-def days(*sizes: int) -> list[Day]:
+def sized(*sizes: int) -> list[Day]:
     return [
         Day(
             day=DAY + timedelta(days=n),
@@ -273,7 +273,7 @@ def days(*sizes: int) -> list[Day]:
 def test_retention_goes_by_age_and_size_and_leaves_the_newest_day(
     keep: dict[str, Any], gone: list[int]
 ) -> None:
-    found = days.expiring(days(40, 30, 20, 10), DAY + timedelta(days=4), **keep)
+    found = days.expiring(sized(40, 30, 20, 10), DAY + timedelta(days=4), **keep)
     assert sorted(found) == [DAY + timedelta(days=n) for n in gone]
 
 

@@ -114,7 +114,7 @@ FAULTS: dict[Plant, tuple[str, str, str]] = {
 @pytest.mark.parametrize("plant", FAULTS, ids=lambda plant: plant.__name__)
 def test_a_planted_fault_is_found(plant: Plant, ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        surroundings, "_pools", lambda: iter(())
+        environment, "_pools", lambda: iter(())
     )  # four seconds, and a fault of its own below
     level, what, cure = FAULTS[plant]
     healthy = {finding.what for finding in examine(ground.url, Settings())}
