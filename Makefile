@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help install lock run up down status test test-debian test-system coverage mutation lint check-lock audit bench chaos fuzz samples clean
+.PHONY: help install lock run up down status test test-unit test-debian test-system coverage mutation lint check-lock audit bench chaos fuzz samples clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -75,8 +75,12 @@ PYTEST := $(PY) -m pytest --numprocesses 2 --dist loadgroup
 test: $(STAMP) ## Unit, integration and DAG tests on the embedded PostgreSQL (ARGS="-k name" picks)
 	$(PYTEST) $(wildcard tests/unit tests/integration tests/dags) $(ARGS)
 
+test-unit: $(STAMP) ## Unit tests alone, for the inner loop (under a minute)
+	$(PYTEST) tests/unit $(ARGS)
+
 # What runs SQL of ours; the launcher of the embedded server is not Debian's.
-DEBIAN_TESTS := $(addprefix tests/integration/test_,ingest.py steps.py schema.py cookbook.py partitions.py migrations.py views.py)
+DEBIAN_TESTS := $(addprefix tests/integration/,pipeline/test_ingest.py pipeline/test_steps.py database/test_schema.py database/test_migrations.py \
+  query/test_cookbook.py query/test_views.py history/test_days.py)
 test-debian: $(STAMP) ## The integration tests again, on Debian's PostgreSQL 15
 	CONN_ETL_TEST_SERVER=debian $(PYTEST) $(DEBIAN_TESTS) $(ARGS)
 

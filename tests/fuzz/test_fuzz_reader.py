@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.test_mutations import check, damaged
+from tests.unit.reader.test_mutations import check, damaged
 
 pytestmark = [pytest.mark.fuzz, pytest.mark.timeout(3600)]
 

@@ -113,9 +113,7 @@ FAULTS: dict[Plant, tuple[str, str, str]] = {
 
 @pytest.mark.parametrize("plant", FAULTS, ids=lambda plant: plant.__name__)
 def test_a_planted_fault_is_found(plant: Plant, ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        environment, "_pools", lambda: iter(())
-    )  # four seconds, and a fault of its own below
+    monkeypatch.setattr(environment, "_pools", lambda: iter(()))  # four seconds, and a fault of its own below
     level, what, cure = FAULTS[plant]
     healthy = {finding.what for finding in examine(ground.url, Settings())}
     found = examine(*plant(ground))

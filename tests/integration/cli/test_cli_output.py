@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli_output import Say
+from tests.cli_output import say as say  # noqa: PLC0414  a fixture
 from tests.integration.conftest import BINARY, Ask
 from tests.logs import flow, flows, json_lines, tsv, write
-from tests.words import Say
-from tests.words import say as say  # noqa: PLC0414  a fixture
 
 COUNTS = "rows read {}   rows loaded {}   rows duplicate {}   rows quarantined {}"
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from etl.database import embedded
+from tests.cli_output import Say
+from tests.cli_output import say as say  # noqa: PLC0414  a fixture
 from tests.logs import flows, tsv, write
-from tests.words import Say
-from tests.words import say as say  # noqa: PLC0414  a fixture
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import pytest
 
 from etl import pipeline
 from etl.database.store import Store
+from tests.cli_output import Say
+from tests.cli_output import say as say  # noqa: PLC0414  a fixture
 from tests.integration.conftest import BINARY, Ask
 from tests.logs import flow, flows, tsv, write
-from tests.words import Say
-from tests.words import say as say  # noqa: PLC0414  a fixture
 
 STATE = "enum.network_connection_state"
 

@@ -184,7 +184,7 @@ def test_an_unreadable_folder_is_named(command: Command, tmp_path: Path) -> None
     )
     result = subprocess.run(
         [sys.executable, "-c", f"from etl import source, errors\n{code}", str(closed)],
-        capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2],
+        capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3],
     )  # fmt: skip
     assert "EnvironmentProblem" in result.stdout
     assert "ermission denied" in result.stdout

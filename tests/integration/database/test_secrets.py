@@ -28,7 +28,7 @@ from tests.passwords import PasswordServer, everything, password_server
 CORE = "Pl4nt3dS3cr3t"
 PASSWORD = f"'{CORE}/@% \"\\x"
 _numbers = itertools.count()
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 pytestmark = pytest.mark.integration
 

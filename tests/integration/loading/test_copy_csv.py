@@ -25,7 +25,7 @@ from etl.models import ReadOptions
 from etl.reader.files import ConnReader
 from tests.unit.flows import ROWS, Row, json_line, read
 
-CASES = Path(__file__).parents[1] / "data" / "conn"
+CASES = Path(__file__).parents[2] / "data" / "conn"
 
 
 @pytest.fixture

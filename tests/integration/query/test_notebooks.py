@@ -16,7 +16,7 @@ from etl.database.store import Store
 from etl.query import cookbook
 from tests.logs import flow, flows, tsv, write
 
-PAGE = Path(__file__).parents[2] / "docs" / "queries.md"
+PAGE = Path(__file__).parents[3] / "docs" / "queries.md"
 SNIPPETS = dict(
     re.findall(
         r"<!-- snippet: (\w+) -->\n```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL

@@ -13,7 +13,7 @@ from etl.query import ask
 from tests.integration.conftest import Ask
 from tests.logs import flow, flows, json_lines, tsv, write
 
-OSSEM = Path(__file__).parents[1] / "data" / "ossem_names.tsv"
+OSSEM = Path(__file__).parents[2] / "data" / "ossem_names.tsv"
 ALSO = ("etl_file_id", "etl_line", "extra")
 
 

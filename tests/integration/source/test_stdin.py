@@ -152,7 +152,7 @@ def peak(blank_mib: int, folder: Path) -> int:
     with subprocess.Popen(
         [sys.executable, "-c", code, "ingest", "-", "--dry-run", "--json"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
     ) as process:  # fmt: skip
         assert process.stdin is not None
         process.stdin.write(json_lines(flows(100)))

@@ -6,7 +6,7 @@ from pathlib import Path
 from etl.fields import FIELDS
 from etl.mapping import dictionary
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_the_page_is_up_to_date() -> None:

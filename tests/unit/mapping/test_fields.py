@@ -10,7 +10,7 @@ from pathlib import Path
 from etl import fields
 from etl.fields import FIELDS
 
-NAMES = Path(__file__).parents[1] / "data" / "ossem_names.tsv"
+NAMES = Path(__file__).parents[2] / "data" / "ossem_names.tsv"
 
 
 def test_fields_are_those_of_the_seed_in_its_order() -> None:

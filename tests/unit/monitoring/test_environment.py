@@ -13,7 +13,7 @@ from etl.monitoring import environment
 from etl.settings import Settings
 from tests.logs import write
 
-POOLS = tuple(json.loads((Path(__file__).parents[2] / "dags" / "pools.json").read_text(encoding="utf-8")))
+POOLS = tuple(json.loads((Path(__file__).parents[3] / "dags" / "pools.json").read_text(encoding="utf-8")))
 CURE = "airflow pools import dags/pools.json"
 
 

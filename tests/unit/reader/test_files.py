@@ -19,7 +19,7 @@ from etl.models import ReadOptions
 from etl.reader.files import ConnReader, raw_lines
 from tests.unit.flows import NAMES, header, json_line, read, tsv, values
 
-REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "real-hourly"
+REAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "real-hourly"
 
 
 def flow(i: int, **changes: Any) -> dict[str, Any]:

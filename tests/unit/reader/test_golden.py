@@ -18,7 +18,7 @@ from etl.errors import FileError
 from etl.models import Block, ReadOptions, Scan
 from etl.reader.files import ConnReader
 
-CASES = Path(__file__).parents[1] / "data" / "conn"
+CASES = Path(__file__).parents[2] / "data" / "conn"
 
 
 @pytest.mark.parametrize("case", sorted(path.name for path in CASES.iterdir() if path.is_dir()))
