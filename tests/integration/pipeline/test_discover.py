@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,9 @@ import pytest
 from etl import pipeline
 from etl.database.store import Store
 from etl.monitoring import alerts, doctor, windows
-from etl.pipeline import discover, explain
+from etl.pipeline import explain
+from etl.pipeline.discover import Look
+from etl.pipeline.discover import look as real
 from etl.settings import Settings
 from tests.integration.conftest import Ask, Command
 from tests.logs import START, flow, flows, json_lines, tsv, write
@@ -118,15 +121,14 @@ def test_a_file_that_vanishes_between_listing_and_reading(
     gone = write(tmp_path / "a.json", json_lines(flows(2)))
     packed = write(tmp_path / "b.json", json_lines(flows(2, 10)))
     write(tmp_path / "c.json", json_lines(flows(2, 20)))
-    real = discover.look
 
-    def look(*given: Any, **options: Any) -> discover.Look:
+    def look(*given: Any, **options: Any) -> Look:
         found = real(*given, **options)
         gone.unlink(missing_ok=True)
         packed.rename(tmp_path / "b.json.gz")
         return found
 
-    monkeypatch.setattr("etl.pipeline.ingest.look", look)
+    monkeypatch.setattr(sys.modules["etl.pipeline.ingest"], "look", look)
     summary = pipeline.ingest(store, [str(tmp_path)])
     assert [(Path(r.path).name, r.state, r.kind) for r in summary.results] == [
         ("a.json", "failed", "unreadable"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from etl import pipeline
 from etl.database.store import Store
+from etl.loading import batch
 from tests.logs import flows, tsv, write
 
 
@@ -18,10 +19,10 @@ def test_staging_can_be_dropped_while_another_sessions_views_hold_it(
     folder = tmp_path / "2026-03-01"
     write(folder / "conn.08:00:00-09:00:00.log", tsv(flows(5)))
     pipeline.begin(store, "dead", "command", {})
-    (batch,) = pipeline.discover(store, "dead", [str(folder)])
-    pipeline.stage(store, batch)
+    (batch_id,) = pipeline.discover(store, "dead", [str(folder)])
+    pipeline.stage(store, batch_id)
     with store.loading() as dead:
-        batch.bind(dead, batch)
+        batch.bind(dead, batch_id)
         dead.commit()
         assert pipeline.ingest(store, [str(folder)]).total("rows_loaded") == 5
     assert ask(r"SELECT relname FROM pg_class WHERE relname LIKE 'stage\_%'") == []
