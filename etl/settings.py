@@ -1,14 +1,29 @@
-"""All settings in one place, read from ``CONN_ETL_*`` by entry points only (command, DAGs, local) and handed down."""
+"""What an operator may set: ``CONN_ETL_*`` in the environment, read by the command, the DAGs and ``local`` only.
+
+Durations take ``90s``, ``5m``, ``3h``, ``30d`` or ISO 8601; sizes take ``100GB`` or ``5GiB``. A ``CONN_ETL_…`` that is
+not a setting is an error: retention whose name is misspelt would never happen. ``docs/settings.md`` is made from here.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from etl.fields import CONN, Log
@@ -17,34 +32,55 @@ from etl.models import MIB, ReadOptions
 Hour = Annotated[int, Field(ge=0, le=23)]
 Severity = Literal["critical", "warning", "info"]
 Alert = Literal["file", "rule", "hole", "lag", "quarantine", "disk"]
+PREFIX = "CONN_ETL_"
+NOT_SETTINGS = frozenset(
+    {"CONN_ETL_IMAGE", "CONN_ETL_TEST_SERVER", "CONN_ETL_TEST_CITUS_URL", "CONN_ETL_SCREENSHOTS"}
+)
+"""Names in the environment that Compose and the tests read."""
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def _duration(value: object) -> object:
+    """``3h``, ``1d12h`` and plain seconds as well as the ISO 8601 that pydantic reads itself."""
+    if isinstance(value, str) and value.isdecimal():
+        return timedelta(seconds=int(value))
+    parts = re.findall(r"(\d+)([smhdw])", value) if isinstance(value, str) else []
+    if not parts or "".join(map("".join, parts)) != value:
+        return value
+    return sum((timedelta(**{UNITS[unit]: int(number)}) for number, unit in parts), timedelta(0))
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
 PATTERN_PARTS = ("{sensor}", "{date}")
 FIRST_DAY = datetime(1990, 1, 1, tzinfo=UTC)
 """The first day that zeek.conn can have."""
 
 
 def _checked(pattern: str) -> str:
-    """A misspelt part would be taken for a folder of that name, and no log would have a sensor."""
+    """A misspelt part would match a folder of that name, and no log would have a sensor."""
     parts = re.findall(r"\{[^}]*\}?|\}", pattern)
     for part in parts:
         if part not in PATTERN_PARTS:
-            raise ValueError(f"{part} is none of {', '.join(PATTERN_PARTS)}")
+            raise ValueError(f"{part} is not one of {', '.join(PATTERN_PARTS)}")
     if parts.count("{sensor}") > 1:
-        raise ValueError("{sensor} stands in it twice")
+        raise ValueError("{sensor} is in it twice")
     return pattern
 
 
 class SensorSettings(BaseModel):
-    """What is particular to one sensor; what is left out is as for all."""
+    """Settings of one sensor; what is left out is as for all sensors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: str | None = Field(None, description="pattern of its folders, where they do not name it")
-    zone: str | None = Field(None, description="time zone in which it rotates and names its logs")
-    interval: timedelta | None = Field(
-        None, gt=timedelta(0), description="how often it rotates; absent: learnt from its last 48 windows"
+    path: str | None = Field(
+        None, description="folder pattern of this sensor, where its folders do not name it"
+    )
+    zone: str | None = Field(None, description="time zone of this sensor's file names")
+    interval: Duration | None = Field(
+        None, gt=timedelta(0), description="rotation interval; if unset, taken from its last 48 windows"
     )
     quiet_hours: tuple[Hour, ...] | None = Field(
-        None, description="hours (UTC) in which no file is no hole and nobody is late"
+        None, description="hours (UTC) when a missing file is expected and not reported"
     )
 
     @field_validator("path")
@@ -63,93 +99,123 @@ def known_zone(name: str) -> str:
     try:
         return ZoneInfo(name).key
     except (OSError, KeyError, ValueError) as error:  # ZoneInfoNotFoundError is a KeyError
-        raise ValueError(f"no time zone {name}") from error
+        raise ValueError(f"{name} is not a time zone") from error
 
 
 class Settings(BaseSettings):
     """What an operator may decide. Every field is an environment variable, ``CONN_ETL_`` before its name."""
 
     model_config = SettingsConfigDict(
-        env_prefix="CONN_ETL_", frozen=True, extra="ignore", hide_input_in_errors=True
+        env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True
     )
 
-    database_url: SecretStr | None = Field(None, description="libpq URI; absent: the embedded server")
-    log_dir: str | None = Field(None, description="folder or URL where the DAGs look for rotated logs")
-    home: Path | None = Field(None, description="state of the embedded server and scratch")
+    database_url: SecretStr | None = Field(None, description="PostgreSQL URI; if unset, the embedded server")
+    log_dir: str | None = Field(None, description="folder or URL that the DAGs scan for rotated logs")
+    home: Path | None = Field(None, description="folder for the embedded server and temporary files")
 
     path_patterns: tuple[str, ...] = Field(
-        ("{date}/…",), description="folders above a log, such as {sensor}/{date}; the first that fits counts"
+        ("{date}/…",),
+        description="folder patterns above a log, such as {sensor}/{date}; the first match counts",
     )
-    zone: str = Field("UTC", description="time zone of names, where a sensor has none of its own")
+    zone: str = Field("UTC", description="time zone of file names, unless a sensor has its own")
     sensors: dict[str, SensorSettings] = Field(
         default_factory=dict,
-        description='sensor → what is particular to it, such as {"zone": "Europe/Berlin"}',
+        description='settings of single sensors, such as {"dmz": {"zone": "Europe/Berlin"}}',
     )
 
-    batch_bytes: int = Field(256 * MIB, gt=0, description="compressed size of a batch at most")
-    batch_files: int = Field(2_000, gt=0, description="files of a batch at most")
-    max_batches: int = Field(1_000, gt=0, le=1_024, description="batches of one DAG run at most")
+    batch_bytes: ByteSize = Field(ByteSize(256 * MIB), gt=0, description="largest batch, in compressed bytes")
+    batch_files: int = Field(2_000, gt=0, description="most files in a batch")
+    max_batches: int = Field(1_000, gt=0, le=1_024, description="most batches in one DAG run")
 
-    block_rows: int = Field(250_000, gt=0, description="rows read at a time; memory follows it")
-    block_bytes: int = Field(8 * MIB, gt=0, description="decompressed bytes read at a time")
-    max_line_bytes: int = Field(256 * MIB, gt=0, description="a longer line refuses its file")
-    max_file_bytes: int = Field(1 << 40, gt=0, description="decompressed bytes that refuse a file as a bomb")
-    aliases: dict[str, str] = Field(default_factory=dict, description="source column → Zeek field")
+    block_rows: int = Field(250_000, gt=0, description="rows read at a time; memory use follows this number")
+    block_bytes: ByteSize = Field(ByteSize(8 * MIB), gt=0, description="decompressed bytes read at a time")
+    max_line_bytes: ByteSize = Field(
+        ByteSize(256 * MIB), gt=0, description="a file with a longer line is refused"
+    )
+    max_file_bytes: ByteSize = Field(
+        ByteSize(1 << 40),
+        gt=0,
+        description="a file that decompresses to more is refused as a decompression bomb",
+    )
+    aliases: dict[str, str] = Field(
+        default_factory=dict, description='other names for Zeek fields, such as {"src_ip": "id.orig_h"}'
+    )
 
-    error_budget_rows: int = Field(100, ge=0, description="bad rows that a file may always have")
-    error_budget_share: float = Field(0.05, ge=0, le=1, description="share of bad rows that a file may have")
-    earliest: datetime = Field(FIRST_DAY, description="rows before it are out of range; not before 1990")
-    latest_after_first_seen: timedelta = Field(
+    error_budget_rows: int = Field(100, ge=0, description="number of bad rows that any file may have")
+    error_budget_share: float = Field(
+        0.05, ge=0, le=1, description="share of bad rows that a larger file may have"
+    )
+    earliest: datetime = Field(
+        FIRST_DAY, description="rows before this time go to quarantine as time_out_of_range"
+    )
+    latest_after_first_seen: Duration = Field(
         timedelta(days=1),
         ge=timedelta(0),
         le=timedelta(days=365),
-        description="rows later than this after their file was first seen are out of range",
+        description="rows later than this after their file was first seen go to quarantine",
     )
-    max_new_days: int = Field(400, gt=0, description="new days that one file may bring")
+    max_new_days: int = Field(400, gt=0, description="most new days in one file; a file with more is refused")
     rule_severity: dict[str, Severity] = Field(
         default_factory=dict,
-        description="rule → severity, other than its suite's: critical rows go to quarantine",
+        description="severity of single rules, instead of the suite's; critical sends rows to quarantine",
     )
 
-    max_lag: timedelta = Field(timedelta(hours=3), description="a sensor whose next log is later is reported")
+    max_lag: Duration = Field(
+        timedelta(hours=3), description="a sensor whose next log is later than this is reported"
+    )
     quiet_hours: tuple[Hour, ...] = Field(
-        (), description="hours (UTC) in which no file is no hole and nobody is late"
+        (), description="hours (UTC) when a missing file is expected and not reported"
     )
     alert_on: tuple[Alert, ...] = Field(
-        ("file", "rule", "hole", "lag", "quarantine", "disk"), description="kinds of problems that are told"
+        ("file", "rule", "hole", "lag", "quarantine", "disk"),
+        description="kinds of problems that send an alert",
     )
     max_quarantine_growth: int = Field(
-        10_000, gt=0, description="more new lines of quarantine in a day than this are reported"
+        10_000, gt=0, description="more newly quarantined lines in a day than this are reported"
     )
-    low_disk: int = Field(5 << 30, ge=0, description="fewer free bytes on the server's disk are reported")
-    report_days: int = Field(7, gt=0, description="days that the daily report looks back")
+    low_disk: ByteSize = Field(
+        ByteSize(5 << 30), ge=0, description="less free space on the server's disk than this is reported"
+    )
+    report_days: int = Field(7, gt=0, description="days covered by the daily report")
     notifier: dict[str, Any] | None = Field(
         None,
-        description='Airflow notifier for new critical problems: {"class": dotted path, "arguments": {…}}',
+        description='Airflow notifier for critical alerts: {"class": dotted path, "arguments": {…}}',
     )
 
-    settle_after: timedelta = Field(timedelta(minutes=5), description="age of a file without other evidence")
+    settle_after: Duration = Field(
+        timedelta(minutes=5),
+        description="a file without #close, gzip trailer or finished window is read at this age",
+    )
     disk_factor: int = Field(
-        20, ge=0, description="free bytes on the server's disk asked for per byte of a batch"
+        20, ge=0, description="free bytes required on the server's disk per byte of a batch"
     )
 
-    claim_for: timedelta = Field(
-        timedelta(hours=2), description="how long a DAG run that never ended keeps its files"
+    claim_for: Duration = Field(
+        timedelta(hours=2), description="a DAG run that never ended releases its files after this time"
     )
-    attempts: int = Field(5, gt=0, description="tries of a step that fails for a passing reason")
-    lock_timeout: timedelta = Field(timedelta(seconds=30), description="longest wait for one lock")
-    statement_timeout: timedelta = Field(timedelta(hours=2), description="longest single statement")
+    attempts: int = Field(5, gt=0, description="attempts of a step that fails for a transient reason")
+    lock_timeout: Duration = Field(timedelta(seconds=30), description="longest wait for a lock")
+    statement_timeout: Duration = Field(timedelta(hours=2), description="longest single SQL statement")
 
-    query_timeout: timedelta = Field(timedelta(minutes=5), description="longest question of `conn-etl query`")
-    seal_after: timedelta = Field(timedelta(hours=12), description="how long after its end a day is closed")
-    keep_days: int | None = Field(None, gt=0, description="retention: days older than this are dropped")
-    keep_bytes: int | None = Field(
-        None, gt=0, description="retention: the oldest days are dropped until zeek.conn is no larger"
+    query_timeout: Duration = Field(timedelta(minutes=5), description="longest statement of `conn-etl query`")
+    seal_after: Duration = Field(timedelta(hours=12), description="a day is sealed this long after it ends")
+    keep_days: int | None = Field(None, gt=0, description="retention: days older than this many are dropped")
+    keep_bytes: ByteSize | None = Field(
+        None, gt=0, description="retention: the oldest days are dropped until zeek.conn is smaller than this"
     )
-    keep_quarantine: timedelta | None = Field(
-        None, description="lines of quarantine that are settled (not open) go after this time"
+    keep_quarantine: Duration | None = Field(
+        None, description="retention of quarantined lines that are no longer open"
     )
-    keep_results: timedelta | None = Field(None, description="verdicts of the rules go after this time")
+    keep_results: Duration | None = Field(None, description="retention of rule results")
+
+    @model_validator(mode="after")
+    def _known_names(self) -> Self:
+        """Raise for a ``CONN_ETL_…`` in the environment that no setting has, with the nearest one that there is."""
+        names = {PREFIX + name.upper() for name in type(self).model_fields}
+        for name in sorted(n for n in os.environ if n.startswith(PREFIX) and n not in names | NOT_SETTINGS):
+            near = get_close_matches(name, names, n=1)
+            raise ValueError(f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else ""))
+        return self
 
     @field_validator("zone")
     @classmethod

@@ -7,14 +7,14 @@ import sys
 
 import typer
 
-from etl.cli import admin, explain, history, load, metrics, quarantine, query, report, status
+from etl.cli import admin, explain, history, load, metrics, quarantine, query, report, settings, status
 from etl.cli.console import err
 from etl.errors import ConnEtlError
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="Zeek conn logs into PostgreSQL."
 )
-for verbs in (load, status, admin, quarantine, query, history, report, explain, metrics):
+for verbs in (load, status, admin, quarantine, query, history, report, explain, metrics, settings):
     verbs.register(app)
 
 

@@ -62,10 +62,16 @@ def settings() -> Settings:
     except SettingsError as error:  # its message names the field
         raise EnvironmentProblem(f"settings: {error}", hint="write it as JSON in the environment") from error
     except ValidationError as error:
-        wrong = ", ".join(
-            f"CONN_ETL_{str(part['loc'][0]).upper()} ({part['msg']})" for part in error.errors()
-        )
-        raise EnvironmentProblem(f"settings: {wrong}", hint="mend the environment") from error
+        wrong = "; ".join(map(_sentence, error.errors()))
+        raise EnvironmentProblem(
+            f"settings: {wrong}", hint="correct the environment; see `conn-etl settings`"
+        ) from error
+
+
+def _sentence(problem: Mapping[str, Any]) -> str:
+    """What is wrong with the settings, without the value, which may be a password."""
+    text = str(problem["msg"]).removeprefix("Value error, ")
+    return f"CONN_ETL_{str(problem['loc'][0]).upper()}: {text}" if problem["loc"] else text
 
 
 def store() -> Store:

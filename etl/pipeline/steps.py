@@ -173,7 +173,9 @@ def publish_claimed(store: Store, connection: Connection, batch_id: int) -> None
             return
         engine.label(connection, "publish", batch_id)
         try:
-            outlook = publishing.prepare(connection, batch_id, files, budget_of(settings), settings.max_new_days)
+            outlook = publishing.prepare(
+                connection, batch_id, files, budget_of(settings), settings.max_new_days
+            )
             lines = partial(_raw_lines, settings=settings)
             if ahead := head.won(files):
                 with suppress(Lost), engine.translated():

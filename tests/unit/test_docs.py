@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import typer
 
-from etl.cli import admin, explain, history, load, metrics, quarantine, query, report, status
+from etl.cli.app import app
 from etl.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -46,9 +46,6 @@ def commands(page: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def verbs() -> Any:
-    app = typer.Typer()
-    for module in (load, status, admin, quarantine, query, history, report, explain, metrics):
-        module.register(app)
     return typer.main.get_command(app)
 
 
