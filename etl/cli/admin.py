@@ -1,20 +1,20 @@
-"""Verbs that look after the environment: ``up``, ``down``, ``migrate``, ``doctor``."""
+"""Verbs for the database and its surroundings: ``up``, ``down``, ``migrate``, ``doctor``."""
 
 from __future__ import annotations
 
 import typer
 
-from etl.cli.console import Json, dump, err, home_of, out, settings, store, table
+from etl.cli.console import OPERATING, Json, dump, err, home_of, out, settings, store, table
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this module."""
     for verb in (up, down, migrate, doctor):
-        app.command()(verb)
+        app.command(rich_help_panel=OPERATING)(verb)
 
 
 def up(*, as_json: Json = False) -> None:
-    """Start the embedded PostgreSQL and bring its schema up to date."""
+    """Start the embedded PostgreSQL and update its schema."""
     from etl.database import embedded, schema
     from etl.database.store import Store
 
@@ -33,7 +33,7 @@ def up(*, as_json: Json = False) -> None:
 
 
 def down(*, as_json: Json = False) -> None:
-    """Stop the embedded PostgreSQL; its data stays."""
+    """Stop the embedded PostgreSQL. Its data is kept."""
     from etl.database import embedded
 
     stopped = embedded.stop(home_of(settings()))
@@ -44,7 +44,7 @@ def down(*, as_json: Json = False) -> None:
 
 
 def migrate(*, as_json: Json = False) -> None:
-    """Bring the database to the schema version that this program needs."""
+    """Create or update the database schema."""
     from etl.database import schema
 
     version = schema.migrate(store().engine)
@@ -55,7 +55,7 @@ def migrate(*, as_json: Json = False) -> None:
 
 
 def doctor(*, as_json: Json = False) -> None:
-    """Look for what keeps loads from working, each finding with its cure; exit code 2 where one is an error."""
+    """Find what prevents loads from working, and how to fix it. Exit code 2 if there is an error."""
     from etl.monitoring import doctor
 
     findings = doctor.examine(store())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Annotated
 
 import typer
 
@@ -12,8 +13,35 @@ from etl.cli.console import err
 from etl.errors import ConnEtlError
 
 app = typer.Typer(
-    no_args_is_help=True, pretty_exceptions_enable=False, help="Zeek conn logs into PostgreSQL."
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Load Zeek conn logs into PostgreSQL, check them, and ask questions of them.",
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"conn-etl {version('conn-etl')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    _show: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="Log more; -vv for debugging.")
+    ] = 0,
+) -> None:
+    """What every verb takes."""
+    logging.getLogger().setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
+
+
 for verbs in (load, status, admin, quarantine, query, history, report, explain, metrics, settings):
     verbs.register(app)
 

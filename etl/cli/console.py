@@ -45,6 +45,19 @@ out, err = _Console(), _Console(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
+LOADING, CHECKING, ASKING, OPERATING = (
+    "Load logs",
+    "Check what was loaded",
+    "Ask the data",
+    "Run the database",
+)
+"""Groups of verbs in ``conn-etl --help``."""
+
+
+def example(text: str) -> str:
+    """The last lines of a verb's help: one call as a user would type it."""
+    return f"Example: {text}"
+
 
 def settings() -> Settings:
     """The settings of this call.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etl.cli.console import Json, dump, home_of, out, settings, shown, table
+from etl.cli.console import CHECKING, Json, dump, example, home_of, out, settings, shown, table
 from etl.errors import ConnEtlError
 
 if TYPE_CHECKING:
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from etl.pipeline.explain import Explanation
     from etl.settings import Settings
 
-File = Annotated[str, typer.Argument(help="A log file, the URL of one, or - for stdin.")]
+File = Annotated[str, typer.Argument(help="A log file or its URL; - reads stdin.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb of this module."""
-    app.command()(explain)
+    app.command(rich_help_panel=CHECKING, epilog=example("conn-etl explain conn.log.gz"))(explain)
 
 
 def explain(file: File, *, as_json: Json = False) -> None:
-    """What a file is, which column feeds which field and why, and what ingest would do with it."""
+    """Show what a file is, how its columns map to fields, and what ingest would do with it."""
     from etl import source
     from etl.pipeline import explain
 
@@ -36,7 +36,7 @@ def explain(file: File, *, as_json: Json = False) -> None:
 
 
 def _store(chosen: Settings) -> Store | None:
-    """The database that is there; none is started for a question, and none that is away keeps it from an answer."""
+    """The configured database if it can be reached; explain starts none, and works without one."""
     from etl.database import embedded, schema
     from etl.database.store import Store
 

@@ -1,4 +1,4 @@
-"""Verbs that look after history: ``partitions list|ensure|seal|drop`` and ``rollups``."""
+"""Verbs for days and rollups: ``partitions list|ensure|seal|drop`` and ``rollups``."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Annotated
 
 import typer
 
-from etl.cli.console import Json, dump, out, store, table
+from etl.cli.console import OPERATING, Json, dump, out, store, table
 from etl.errors import Misuse
 
-partitions = typer.Typer(no_args_is_help=True, help="Days of zeek.conn: list, make, seal, drop.")
+partitions = typer.Typer(no_args_is_help=True, help="List, create, seal and drop the days of zeek.conn.")
 
-Days = Annotated[list[str] | None, typer.Argument(help="UTC days, as 2026-03-01.")]
-Needed = Annotated[list[str], typer.Argument(help="UTC days, as 2026-03-01.")]
+Days = Annotated[list[str] | None, typer.Argument(help="UTC days, such as 2026-03-01.")]
+Needed = Annotated[list[str], typer.Argument(help="UTC days, such as 2026-03-01.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this module."""
-    app.add_typer(partitions, name="partitions")
-    app.command()(rollups)
+    app.add_typer(partitions, name="partitions", rich_help_panel=OPERATING)
+    app.command(rich_help_panel=OPERATING)(rollups)
 
 
 def _days(texts: list[str] | None) -> list[date]:
@@ -29,7 +29,7 @@ def _days(texts: list[str] | None) -> list[date]:
         try:
             found.append(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date())
         except ValueError as error:
-            raise Misuse(f"{text} is no day", hint="write it as 2026-03-01") from error
+            raise Misuse(f"{text} is not a day", hint="write it as 2026-03-01") from error
     return found
 
 
@@ -42,7 +42,7 @@ def _done(what: str, days: list[date], *, as_json: bool) -> None:
 
 @partitions.command("list")
 def list_(*, as_json: Json = False) -> None:
-    """Every day with its state, rows (estimated), size, and what retention would drop now."""
+    """List every day: state, estimated rows, size, and whether retention would drop it now."""
     from etl.history import maintenance
     from etl.history.days import listed
 
@@ -59,7 +59,7 @@ def list_(*, as_json: Json = False) -> None:
 
 @partitions.command()
 def ensure(days: Needed, *, as_json: Json = False) -> None:
-    """Make the partitions of these days, where they are missing."""
+    """Create the partitions of these days if they do not exist."""
     from etl.history.days import ensure as make
 
     with store().loading() as connection:
@@ -69,7 +69,7 @@ def ensure(days: Needed, *, as_json: Json = False) -> None:
 
 @partitions.command()
 def seal(days: Days = None, *, as_json: Json = False) -> None:
-    """Give closed days (or these ones) their indexes and statistics; late rows still come in."""
+    """Build indexes and statistics for these days, or for all days that have ended. Late rows still load."""
     from etl.history import maintenance
 
     _done("sealed", maintenance.seal(store(), _days(days)), as_json=as_json)
@@ -79,12 +79,10 @@ def seal(days: Days = None, *, as_json: Json = False) -> None:
 def drop(
     days: Days = None,
     *,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Really drop; without it only say what would go.")
-    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Drop the days. Without this, only list them.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Drop these days with all their rows, or without any day what the retention settings let go."""
+    """Drop these days with all their rows, or, if no day is given, the days past retention."""
     from etl.history import maintenance
 
     target = store()
@@ -100,15 +98,15 @@ def drop(
 def rollups(
     *,
     everything: Annotated[
-        bool, typer.Option("--all", help="All of them anew, not only what changed.")
+        bool, typer.Option("--all", help="Compute all of them again, not only those whose rows changed.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Bring the rollups up to date with the rows."""
+    """Update the rollups from the rows."""
     from etl.history import maintenance
 
     hours, days = maintenance.refresh(store(), everything=everything)
     if as_json:
         dump({"hours": hours, "days": days})
     else:
-        out.print(f"{hours:,} hours and the top addresses of {days:,} days are up to date again.")
+        out.print(f"{hours:,} hours and the top addresses of {days:,} days are up to date.")

@@ -22,28 +22,38 @@ SHOWN = 20
 NOT_THIS_LOG = frozenset({"not_a_conn_log", "other_log", "not_a_file"})
 
 Paths = Annotated[
-    list[str], typer.Argument(help="Log files, folders, URLs such as s3://bucket/prefix; - is stdin.")
+    list[str], typer.Argument(help="Log files, folders or URLs such as s3://bucket/prefix; - reads stdin.")
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Read and map, touch no database.")]
-Retry = Annotated[bool, typer.Option("--retry", help="Open refused and failed files again.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Read and map the files, and write nothing.")]
+Retry = Annotated[bool, typer.Option("--retry", help="Try refused and failed files again.")]
 Replace = Annotated[
-    bool, typer.Option("--replace", help="Load again what is loaded; old rows go in the same transaction.")
+    bool, typer.Option("--replace", help="Load again; the old rows are deleted in the same transaction.")
 ]
 Rehash = Annotated[
-    bool, typer.Option("--rehash", help="Read known files again too; load those whose bytes are others.")
+    bool,
+    typer.Option("--rehash", help="Re-read files already loaded, and reload those whose content changed."),
 ]
-Since = Annotated[str | None, typer.Option(help="Only files whose window ends after this time.")]
-Until = Annotated[str | None, typer.Option(help="Only files whose window begins before this time.")]
-Targets = Annotated[list[str], typer.Argument(help="Paths, or runs as `conn-etl status` shows them.")]
+Since = Annotated[str | None, typer.Option(help="Only files whose time window ends after this time.")]
+Until = Annotated[str | None, typer.Option(help="Only files whose time window begins before this time.")]
+Targets = Annotated[
+    list[str], typer.Argument(help="Paths of loaded files, or run ids from `conn-etl status`.")
+]
 Accept = Annotated[
-    bool, typer.Option("--accept", help="Load past the error budget, refused files too, on record.")
+    bool,
+    typer.Option(
+        "--accept", help="Load files with more bad rows than the error budget allows; who did it is recorded."
+    ),
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this module."""
-    app.command()(ingest)
-    app.command()(unload)
+    load, undo = (
+        "conn-etl ingest /data/zeek/logs --since 2026-03-01",
+        "conn-etl unload /data/zeek/logs/conn.log",
+    )
+    app.command(rich_help_panel=shared.LOADING, epilog=shared.example(load))(ingest)
+    app.command(rich_help_panel=shared.LOADING, epilog=shared.example(undo))(unload)
 
 
 def ingest(  # noqa: PLR0913  a parameter is an option of the command
@@ -58,7 +68,7 @@ def ingest(  # noqa: PLR0913  a parameter is an option of the command
     until: Until = None,
     as_json: Json = False,
 ) -> None:
-    """Load conn logs; what was loaded before is not loaded again."""
+    """Load conn logs. Files that are already loaded are not loaded again."""
     from etl import pipeline
 
     first, last = shared.ordered(shared.moment("since", since), shared.moment("until", until))
@@ -93,7 +103,7 @@ def _given(paths: list[str]) -> list[str]:
 
 
 def unload(targets: Targets, *, as_json: Json = False) -> None:
-    """Take back all rows of these files or runs; rows that another file holds too are loaded again from there."""
+    """Delete all rows of these files or runs. Rows that another loaded file has too are loaded again from it."""
     from etl import pipeline
 
     done = pipeline.unload(store(), targets)
@@ -189,7 +199,7 @@ def _dry_run(paths: list[str], since: datetime | None, until: datetime | None, *
     else:
         columns = ("state", "rows", "rejects", "file", "why")
         table("", columns, [(r.state, r.rows_read, r.rows_quarantined, r.path, r.reason) for r in found])
-        out.print("Read and mapped only; the rules of the gate were not asked, and nothing was written.")
+        out.print("Dry run: files were read and mapped; rules were not checked and nothing was written.")
     if all(r.kind in NOT_THIS_LOG for r in found):
         raise NothingToLoad("no conn log in what was given")
     if any(r.state in ("refused", "failed") for r in found):

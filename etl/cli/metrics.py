@@ -8,24 +8,22 @@ from typing import Annotated
 
 import typer
 
-from etl.cli.console import Json, dump, store
+from etl.cli.console import OPERATING, Json, dump, store
 from etl.errors import EnvironmentProblem
 
 Out = Annotated[
     Path | None,
-    typer.Option(
-        "--out", help="Write to this file instead, whole or not at all: for the node exporter (*.prom)."
-    ),
+    typer.Option("--out", help="Write to this file, replaced as a whole, for the node exporter (*.prom)."),
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb of this module."""
-    app.command()(metrics)
+    app.command(rich_help_panel=OPERATING)(metrics)
 
 
 def metrics(*, out: Out = None, as_json: Json = False) -> None:
-    """Print the counters of this database in Prometheus' text format."""
+    """Print the metrics of this database in Prometheus' text format."""
     from etl.monitoring import metrics as counters
 
     target = store()

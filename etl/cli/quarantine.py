@@ -1,4 +1,4 @@
-"""``conn-etl quarantine``: lines that did not reach the table: seen, taken out, tried again, put aside."""
+"""``conn-etl quarantine``: list, show, export, replay and discard the lines that were not loaded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from etl.cli.console import Json, actor, dump, in_utc, out, store, table
+from etl.cli.console import CHECKING, Json, actor, dump, in_utc, out, store, table
 from etl.errors import Misuse
 
 if TYPE_CHECKING:
@@ -19,22 +19,24 @@ if TYPE_CHECKING:
 
     from etl.quarantine.replay import Choice
 
-quarantine = typer.Typer(no_args_is_help=True, help="Lines that did not reach the table.")
+quarantine = typer.Typer(
+    no_args_is_help=True, help="List, show, export, replay and discard lines that were not loaded."
+)
 
-Ids = Annotated[list[int] | None, typer.Argument(help="Numbers that `quarantine list` shows.")]
-File = Annotated[str | None, typer.Option(help="Path as the ledger has it.")]
-OfRule = Annotated[str | None, typer.Option("--rule", help="Rule, such as type.src_ip_addr.")]
-Reason = Annotated[str | None, typer.Option(help="Reason, such as identity_conflict.")]
+Ids = Annotated[list[int] | None, typer.Argument(help="Ids from `quarantine list`.")]
+File = Annotated[str | None, typer.Option(help="Path of the file, as `quarantine list` shows it.")]
+OfRule = Annotated[str | None, typer.Option("--rule", help="Lines of this rule, such as type.src_ip_addr.")]
+Reason = Annotated[str | None, typer.Option(help="Lines with this reason, such as identity_conflict.")]
 Since = Annotated[datetime | None, typer.Option(help="Quarantined at or after this time (UTC).")]
 Until = Annotated[datetime | None, typer.Option(help="Quarantined before this time (UTC).")]
 Every = Annotated[bool, typer.Option("--all", help="All open lines.")]
-Why = Annotated[str, typer.Option("--why", help="The reason, for the record.")]
-Most = Annotated[int, typer.Option("--most", help="Lines at most.", min=1)]
+Why = Annotated[str, typer.Option("--why", help="Why you do it; recorded with your name.")]
+Most = Annotated[int, typer.Option("--most", help="Show at most this many lines.", min=1)]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this module."""
-    app.add_typer(quarantine, name="quarantine")
+    app.add_typer(quarantine, name="quarantine", rich_help_panel=CHECKING)
 
 
 @quarantine.command("list")
@@ -49,7 +51,7 @@ def list_(  # noqa: PLR0913  a verb's options are its arguments
     most: Most = 100,
     as_json: Json = False,
 ) -> None:
-    """Lines in quarantine, by file, rule, reason, state or time."""
+    """List quarantined lines, by file, rule, reason, state or time."""
     from etl.database.engine import execute
 
     chosen = {"path": file, "rule": rule, "reason": reason, "state": state, "most": most}
@@ -66,7 +68,7 @@ def list_(  # noqa: PLR0913  a verb's options are its arguments
 
 @quarantine.command()
 def show(quarantine_id: int, *, as_json: Json = False) -> None:
-    """One line: raw, as mapped, for an identity conflict the row that is in the table, and what was done about it."""
+    """Show one line: its raw bytes, the mapped values, the conflicting row if there is one, and what was done."""
     from etl.database.engine import execute
 
     with store().session() as connection:
@@ -106,11 +108,11 @@ def export(  # noqa: PLR0913  a verb's options are its arguments
     since: Since = None,
     until: Until = None,
     as_log: Annotated[
-        bool, typer.Option("--as-log", help="The lines as a log, with headers, to be mended by hand.")
+        bool, typer.Option("--as-log", help="Write a log with headers, to be corrected by hand and ingested.")
     ] = False,
-    to: Annotated[Path | None, typer.Option("--out", help="File to write; else stdout.")] = None,
+    to: Annotated[Path | None, typer.Option("--out", help="Write to this file instead of stdout.")] = None,
 ) -> None:
-    """Open lines with all that is kept of them, one JSON object a line, or as a log again."""
+    """Write the open lines as JSON lines, or as a log."""
     from etl.quarantine import replay
 
     write = replay.write_log if as_log else _write_json
@@ -181,12 +183,12 @@ def _acting(act: Callable[..., None]) -> Callable[..., None]:
     return verb
 
 
-quarantine.command(
-    "replay", help="Run the present mapping and rules over open lines, and publish those that pass."
-)(_acting(_replay))
-quarantine.command(
-    "discard", help="Put open lines aside for good: still counted and kept, but not open any more."
-)(_acting(_discard))
+quarantine.command("replay", help="Map and check open lines again, and load those that pass.")(
+    _acting(_replay)
+)
+quarantine.command("discard", help="Close open lines for good. They are still counted and kept.")(
+    _acting(_discard)
+)
 
 
 def _choice(

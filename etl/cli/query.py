@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from etl.cli.console import Json, dump, err, moment, out, store, table
+from etl.cli.console import ASKING, Json, dump, err, example, moment, out, store, table
 from etl.errors import Misuse
 
 if TYPE_CHECKING:
@@ -25,24 +25,24 @@ SHOWN = 1_000
 """Rows that a table shows; the other formats have all."""
 
 Asked = Annotated[
-    str | None, typer.Argument(help="A question's name, or SQL; without it: the questions there are.")
+    str | None, typer.Argument(help="Name of a question, or SQL; without it, list the questions.")
 ]
 Since = Annotated[
     str | None, typer.Option(help='From this "@timestamp" on: ISO 8601, UTC where it names no zone.')
 ]
 Until = Annotated[str | None, typer.Option(help='Before this "@timestamp"; now if left out.')]
-Param = Annotated[list[str] | None, typer.Option(help="NAME=VALUE, once for each parameter.")]
-Everything = Annotated[
-    bool, typer.Option("--all", help="Everything that is loaded, where no --since is given.")
-]
-As = Annotated[Format, typer.Option("--format", help="What to print.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Write into this file.")]
-Timeout = Annotated[float | None, typer.Option(help="Seconds after which the server gives up.", min=0.001)]
+Param = Annotated[list[str] | None, typer.Option(help="NAME=VALUE; repeat for each parameter.")]
+Everything = Annotated[bool, typer.Option("--all", help="All loaded rows, if --since is not given.")]
+As = Annotated[Format, typer.Option("--format", help="Output format.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Write to this file.")]
+Timeout = Annotated[float | None, typer.Option(help="Cancel after this many seconds.", min=0.001)]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command()(query)
+    app.command(rich_help_panel=ASKING, epilog=example("conn-etl query top_talkers --since 2026-03-01"))(
+        query
+    )
 
 
 def query(  # noqa: PLR0913  options of a verb
@@ -57,7 +57,7 @@ def query(  # noqa: PLR0913  options of a verb
     timeout: Timeout = None,
     as_json: Json = False,
 ) -> None:
-    """Ask a question of the cookbook, or SQL in which :since and :until stand for the bounds."""
+    """Run a question of the cookbook, or SQL in which :since and :until are the time bounds."""
     from etl.query import ask, cookbook
 
     if asked is None:

@@ -10,23 +10,23 @@ from typing import Annotated
 
 import typer
 
-from etl.cli.console import Json, err, in_utc, ordered, out, store
+from etl.cli.console import CHECKING, Json, err, example, in_utc, ordered, out, store
 
 Since = Annotated[datetime | None, typer.Option(help="Rows at or after this @timestamp (UTC).")]
 Until = Annotated[datetime | None, typer.Option(help="Rows before this @timestamp (UTC).")]
-Open = Annotated[bool, typer.Option("--open", help="Open it in the browser.")]
+Open = Annotated[bool, typer.Option("--open", help="Open the report in the browser.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder to write to.", file_okay=False)]
 DataDocs = Annotated[
     bool,
     typer.Option(
-        "--data-docs", help="Write Great Expectations' own pages too (they load fonts from the web)."
+        "--data-docs", help="Also write Great Expectations' own pages (they load fonts from the web)."
     ),
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb of this module."""
-    app.command()(report)
+    app.command(rich_help_panel=CHECKING, epilog=example("conn-etl report --since 2026-03-01 --open"))(report)
 
 
 def report(
@@ -38,7 +38,7 @@ def report(
     data_docs: DataDocs = False,
     as_json: Json = False,
 ) -> None:
-    """Write conn-etl-report.html and conn-etl-report.json."""
+    """Write a report on data quality and traffic: conn-etl-report.html and .json."""
     from etl import report as reports
     from etl.database import schema
 

@@ -28,7 +28,7 @@ that is not in this table is an error, which names the nearest setting.
 
 def register(app: typer.Typer) -> None:
     """Add the verb of this module."""
-    app.command()(settings)
+    app.command(rich_help_panel=console.OPERATING)(settings)
 
 
 def settings(

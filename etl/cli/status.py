@@ -1,4 +1,4 @@
-"""Verbs that ask: ``status``, ``verify``."""
+"""Verbs that check: ``status``, ``verify``."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import Annotated, Any
 
 import typer
 
-from etl.cli.console import Json, dump, out, store, table
+from etl.cli.console import CHECKING, Json, dump, out, store, table
 
-Most = Annotated[int, typer.Option("--most", help="Lines at most.", min=1)]
+Most = Annotated[int, typer.Option("--most", help="Show at most this many lines.", min=1)]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this module."""
-    app.command()(status)
-    app.command()(verify)
+    app.command(rich_help_panel=CHECKING)(status)
+    app.command(rich_help_panel=CHECKING)(verify)
 
 
 def status(*, most: Most = 20, as_json: Json = False) -> None:
-    """What is loaded, what was turned down and why, the newest verdict of each rule, the settings in force."""
+    """Show what is loaded, which files were not and why, failed rules, and the settings in force."""
     from etl.database import schema
     from etl.database.engine import execute
 
@@ -52,7 +52,9 @@ def status(*, most: Most = 20, as_json: Json = False) -> None:
     out.print(f"From {span['first']} to {span['last']}\n" if span["first"] else "No row yet\n")
     columns = ("state", "file", "why")
     table(
-        "Turned down or cut short", columns, [(r["state"], r["path"], r["reason"]) for r in found["problems"]]
+        "Files not loaded, or cut short",
+        columns,
+        [(r["state"], r["path"], r["reason"]) for r in found["problems"]],
     )
     table("Quarantine", ("rule", "reason", "state", "rows"), [r.values() for r in found["quarantine"]])
     verdicts = [
@@ -60,15 +62,15 @@ def status(*, most: Most = 20, as_json: Json = False) -> None:
         for r in found["rules"]
         if not r["success"]
     ]
-    out.print(f"{len(found['rules'])} rules at the newest batch, {len(verdicts)} of them found something")
-    table("Rules that found something", ("suite", "rule", "severity", "verdict", "failed", "rows"), verdicts)
+    out.print(f"{len(found['rules'])} rules checked in the newest batch, {len(verdicts)} failed")
+    table("Failed rules", ("suite", "rule", "severity", "verdict", "failed", "rows"), verdicts)
     unknown = [(r["name"], r["type"], r["path"]) for r in found["unknown_columns"]]
     table("Columns beyond the dictionary (kept in extra)", ("column", "type", "first file"), unknown)
     table("Settings in force", ("setting", "value"), found["settings"].items())
 
 
 def verify(*, as_json: Json = False) -> None:
-    """Recount the tables and hold them against the ledger; exit code 1 where they disagree."""
+    """Count the rows again and compare with the ledger. Exit code 1 if they differ."""
     from etl.database import schema
     from etl.monitoring import verify
 
@@ -79,11 +81,11 @@ def verify(*, as_json: Json = False) -> None:
         dump({"faults": [{"file": f.etl_file_id, "path": f.path, "what": f.what} for f in faults]})
     elif faults:
         table(
-            "Ledger and tables disagree",
+            "The tables differ from the ledger",
             ("file", "path", "what"),
             [(f.etl_file_id, f.path, f.what) for f in faults],
         )
     else:
-        out.print("Ledger and tables agree.")
+        out.print("The tables match the ledger.")
     if faults:
         raise typer.Exit(1)

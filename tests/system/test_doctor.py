@@ -171,4 +171,4 @@ def test_a_setting_that_cannot_be_is_named_and_not_repeated(database_url: str) -
     )
     assert done.returncode == 2
     assert "CONN_ETL_ZONE" in done.stderr
-    assert "mend the environment" in done.stderr
+    assert "correct the environment" in done.stderr

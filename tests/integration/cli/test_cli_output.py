@@ -85,7 +85,7 @@ def test_a_dry_run_is_a_table_and_says_what_it_is_not(say: Say, log: Path, ask: 
     assert (said.code, said.rows[0]) == (0, ["state", "rows", "rejects", "file", "why"])
     assert said.rows[1][1:] == ["22", "1", str(log)]  # the word that is no state is the gate's to find
     assert said.out.endswith(
-        "Read and mapped only; the rules of the gate were not asked, and nothing was written.\n"
+        "Dry run: files were read and mapped; rules were not checked and nothing was written.\n"
     )
     both = say("ingest", "--dry-run", log.parent)
     assert both.code == 1
@@ -138,7 +138,7 @@ def test_unload_does_nothing_where_the_other_file_is_gone(say: Say, log: Path, a
     [
         (("ingest", "--since", "soon"), "--since soon is no time; write it as 2026-03-01 or"),
         (("unload", "/nowhere/conn.log"), "/nowhere/conn.log"),
-        (("partitions", "ensure", "yesterday"), "yesterday is no day; write it as 2026-03-01"),
+        (("partitions", "ensure", "yesterday"), "yesterday is not a day; write it as 2026-03-01"),
         (("quarantine", "show", "99"), "there is no line 99 in quarantine; see `conn-etl quarantine list`"),
         (("quarantine", "discard"), "give numbers, --file, --rule, --reason, --since, --until or --all"),
         (("quarantine", "discard", "--all"), 'say why, for those who ask later; add --why "…"'),
@@ -162,7 +162,7 @@ def test_misuse_is_one_line_with_the_way_out(
 def test_status_of_an_empty_database_and_of_one_with_a_bit_of_everything(say: Say, log: Path) -> None:
     empty = say("status").out.splitlines()
     assert empty[:3] == ["Files: none", "No row yet", ""]
-    assert {"Turned down or cut short: none", "Quarantine: none"} <= set(empty)
+    assert {"Files not loaded, or cut short: none", "Quarantine: none"} <= set(empty)
     write(log.parent / "dns.log", b"")
     write(log.parent / "conn.b.log", b"Dear reader,\n")
     say("ingest", log.parent)
@@ -178,7 +178,7 @@ def test_status_of_an_empty_database_and_of_one_with_a_bit_of_everything(say: Sa
 
 def test_verify_agrees_or_names_the_file_and_fails(say: Say, log: Path, ask: Ask) -> None:
     say("ingest", log)
-    assert (said := say("verify")).out == "Ledger and tables agree.\n"
+    assert (said := say("verify")).out == "The tables match the ledger.\n"
     assert said.code == 0
     ask("DELETE FROM zeek.conn WHERE event_uid = :uid", uid=flow(3)["uid"])
     wrong = say("verify")

@@ -50,7 +50,7 @@ def test_a_day_is_made_sealed_shown_and_dropped_in_words(say: Say, log: Path) ->
 def test_rollups_say_how_much_was_brought_up_to_date(say: Say, log: Path) -> None:
     say("ingest", log)
     say("partitions", "seal", "2026-03-01")  # which has top addresses then
-    words = "{} hours and the top addresses of {} days are up to date again.\n"
+    words = "{} hours and the top addresses of {} days are up to date.\n"
     assert say("rollups").out == words.format(0, 0)
     assert say("rollups", "--all").out == words.format(1, 1)
 
@@ -83,7 +83,7 @@ def test_up_migrate_and_down_say_what_runs(say: Say, home: Path) -> None:
     assert run("up") == (0, running)
     assert run("migrate") == (0, f"Schema version {schema}.\n")
     assert run("down") == (0, "Stopped.\n")
-    assert run("verify") == (0, "Ledger and tables agree.\n")  # it was only asleep
+    assert run("verify") == (0, "The tables match the ledger.\n")  # it was only asleep
 
 
 # --- doctor -----------------------------------------------------------------------------------------------------------

@@ -169,7 +169,7 @@ def test_days_are_listed_made_sealed_and_dropped(command: Command) -> None:
         ("2026-03-03", "sealed"),
     ]
     assert command("partitions", "drop", "2026-03-01", "--yes").returncode == 2
-    assert "is no day" in command("partitions", "seal", "yesterday").stderr
+    assert "is not a day" in command("partitions", "seal", "yesterday").stderr
 
 
 def test_numbers_of_any_size_and_odd_values_reach_each_format(store: Store) -> None:
