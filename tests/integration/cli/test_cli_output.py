@@ -182,7 +182,7 @@ def test_verify_agrees_or_names_the_file_and_fails(say: Say, log: Path, ask: Ask
     assert said.code == 0
     ask("DELETE FROM zeek.conn WHERE event_uid = :uid", uid=flow(3)["uid"])
     wrong = say("verify")
-    assert (wrong.code, wrong.out.splitlines()[0].rstrip()) == (1, "Ledger and tables disagree")
+    assert (wrong.code, wrong.out.splitlines()[0].rstrip()) == (1, "The tables differ from the ledger")
     assert [row for row in wrong.rows if row[1] == str(log)], wrong.out
 
 
