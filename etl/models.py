@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from etl.fields import CONN, Log
-
 if TYPE_CHECKING:
     import polars as pl
 
@@ -25,7 +23,6 @@ HAS_ROWS = (*BRINGS_ROWS, "superseded")
 class ReadOptions:
     """What the reader is to find, and its bounds, all of them settings."""
 
-    log: Log = CONN
     block_rows: int = 250_000
     """Rows of a block at most; memory follows this number, not the file's size."""
     block_bytes: int = 8 * MIB

@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from etl.fields import CONN, Log
 from etl.models import MIB, ReadOptions
 
 Hour = Annotated[int, Field(ge=0, le=23)]
@@ -170,10 +169,9 @@ class Settings(BaseSettings):
             raise ValueError("the table begins with 1990")
         return moment
 
-    def read_options(self, log: Log = CONN) -> ReadOptions:
+    def read_options(self) -> ReadOptions:
         """The reader's part."""
         return ReadOptions(
-            log=log,
             block_rows=self.block_rows,
             block_bytes=self.block_bytes,
             max_line_bytes=self.max_line_bytes,

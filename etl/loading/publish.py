@@ -9,7 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
@@ -181,8 +181,7 @@ def insert_good(connection: Connection, days: Sequence[date], counts: Counts) ->
         if getattr(error.orig, "pgcode", None) != UNIQUE_VIOLATION:
             raise
     counts.loaded = {row.etl_file_id: row for row in execute(connection, "publish.insert_new")}
-    first, last = f"{days[0]} 00:00:00+00", f"{days[-1] + timedelta(days=1)} 00:00:00+00"
-    execute(connection, "publish.leftover", first=first, last=last)
+    execute(connection, "publish.leftover", first_day=days[0], last_day=days[-1])
     counts.duplicate = {
         row.etl_file_id: row.rows_duplicate for row in execute(connection, "publish.duplicates")
     }

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, generate_latest, write_to_textfile
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -141,7 +140,7 @@ def _room(connection: Connection, free: int | None) -> Iterator[Metric]:
     tables = [(["zeek.conn"], sizes.conn), (["etl.quarantine"], sizes.quarantine)]
     yield _gauge("table_bytes", "Size with indexes", ["table"], tables)
     yield _gauge("days", "Daily partitions", [], [([], sizes.days)])
-    database = connection.scalar(sa.text("SELECT pg_database_size(current_database())"))
+    database = execute(connection, "metrics.database_bytes").scalar_one()
     yield _gauge("database_bytes", "Size of the database", [], [([], float(database or 0))])
     if free is not None:
         yield _gauge("disk_free_bytes", "Free on the server's disk", [], [([], free)])

@@ -27,7 +27,7 @@ def faults(connection: Connection) -> list[Disagreement]:
     """Every disagreement, none where all is well. Reads the whole of zeek.conn once, beside running loads."""
     with connection.begin():
         # READ ONLY is not to be had: the look for working processes takes locks, though of none that waits
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        execute(connection, "session.snapshot")
         return disagreements(connection)
 
 

@@ -16,7 +16,6 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from etl import source
-from etl.database import engine
 from etl.errors import FileError
 from etl.loading import ledger, undo
 from etl.models import FoundFile
@@ -97,9 +96,7 @@ def look(
     result, seen = Look(), set[int]()
     for path in paths:
         found: list[tuple[datetime, str, Waiting]] = []
-        for chunk in _chunks(
-            source.listed([path], sensors_of(settings), engine.log_of(connection).name), ledger.CHUNK
-        ):
+        for chunk in _chunks(source.listed([path], sensors_of(settings)), ledger.CHUNK):
             wanted = [
                 _resumed(connection, file)
                 for file in chunk

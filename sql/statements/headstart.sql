@@ -20,13 +20,13 @@ SELECT etl.finish_day(:day);
 -- name: rows_of_day
 -- Let publish.insert_all see the rows of one day among those of one part of staging.
 CREATE OR REPLACE TEMPORARY VIEW good AS
-SELECT * FROM ONLY etl.stage_part
+SELECT * FROM ONLY etl.stage_part -- noqa: PRS
 WHERE "@timestamp" >= etl.day_start(CAST(:day AS date)) AND "@timestamp" < etl.day_start(CAST(:day AS date) + 1);
 
 -- name: rows_of_other_days
 -- Let it see all rows of the part but those of these days. Without days nothing is compared: the planner sees it.
 CREATE OR REPLACE TEMPORARY VIEW good AS
-SELECT * FROM ONLY etl.stage_part
+SELECT * FROM ONLY etl.stage_part -- noqa: PRS
 WHERE CAST(:days AS date []) = '{}' OR etl.day_of("@timestamp") <> all(CAST(:days AS date []));
 
 -- name: target_day

@@ -1,5 +1,5 @@
--- Days of zeek.conn. In statements that act on one relation the word leaf stands for its name, which the program puts in:
--- a parameter cannot be a name.
+-- Days of zeek.conn. In statements that act on one relation the word leaf stands for its name, which the program puts
+-- in: a parameter cannot be a name.
 
 -- name: listed
 -- Every day that has a partition, or had one; rows are the planner's estimate.

@@ -161,21 +161,29 @@ GROUP BY etl_file_id;
 CREATE TEMPORARY TABLE leftover ON COMMIT DROP AS
 SELECT
     good.etl_file_id, good.etl_line, there.etl_file_id AS of_file_id,
-    (
-        good.network_protocol, good.src_ip_addr, good.src_port, good.dst_ip_addr, good.dst_port,
-        good.network_outer_vlan_id, good.network_inner_vlan_id, good.zeek_connection_tunnel_parents, good.src_bytes,
-        good.src_ip_bytes, good.src_mac, good.src_packets, good.zeek_connection_local_src,
-        good.zeek_connection_local_dst, good.network_connection_history, good.network_connection_state,
-        good.network_missed_bytes, good.network_application, good.dst_bytes, good.dst_ip_bytes, good.dst_mac,
-        good.dst_packets, good.event_duration IS NULL
-    ) IS NOT DISTINCT FROM (
-        there.network_protocol, there.src_ip_addr, there.src_port, there.dst_ip_addr, there.dst_port,
-        there.network_outer_vlan_id, there.network_inner_vlan_id, there.zeek_connection_tunnel_parents, there.src_bytes,
-        there.src_ip_bytes, there.src_mac, there.src_packets, there.zeek_connection_local_src,
-        there.zeek_connection_local_dst, there.network_connection_history, there.network_connection_state,
-        there.network_missed_bytes, there.network_application, there.dst_bytes, there.dst_ip_bytes, there.dst_mac,
-        there.dst_packets, there.event_duration IS NULL
-    )
+    (good.network_protocol IS NOT DISTINCT FROM there.network_protocol)
+    AND (good.src_ip_addr IS NOT DISTINCT FROM there.src_ip_addr)
+    AND (good.src_port IS NOT DISTINCT FROM there.src_port)
+    AND (good.dst_ip_addr IS NOT DISTINCT FROM there.dst_ip_addr)
+    AND (good.dst_port IS NOT DISTINCT FROM there.dst_port)
+    AND (good.network_outer_vlan_id IS NOT DISTINCT FROM there.network_outer_vlan_id)
+    AND (good.network_inner_vlan_id IS NOT DISTINCT FROM there.network_inner_vlan_id)
+    AND (good.zeek_connection_tunnel_parents IS NOT DISTINCT FROM there.zeek_connection_tunnel_parents)
+    AND (good.src_bytes IS NOT DISTINCT FROM there.src_bytes)
+    AND (good.src_ip_bytes IS NOT DISTINCT FROM there.src_ip_bytes)
+    AND (good.src_mac IS NOT DISTINCT FROM there.src_mac)
+    AND (good.src_packets IS NOT DISTINCT FROM there.src_packets)
+    AND (good.zeek_connection_local_src IS NOT DISTINCT FROM there.zeek_connection_local_src)
+    AND (good.zeek_connection_local_dst IS NOT DISTINCT FROM there.zeek_connection_local_dst)
+    AND (good.network_connection_history IS NOT DISTINCT FROM there.network_connection_history)
+    AND (good.network_connection_state IS NOT DISTINCT FROM there.network_connection_state)
+    AND (good.network_missed_bytes IS NOT DISTINCT FROM there.network_missed_bytes)
+    AND (good.network_application IS NOT DISTINCT FROM there.network_application)
+    AND (good.dst_bytes IS NOT DISTINCT FROM there.dst_bytes)
+    AND (good.dst_ip_bytes IS NOT DISTINCT FROM there.dst_ip_bytes)
+    AND (good.dst_mac IS NOT DISTINCT FROM there.dst_mac)
+    AND (good.dst_packets IS NOT DISTINCT FROM there.dst_packets)
+    AND (good.event_duration IS NULL) = (there.event_duration IS NULL)
     AND coalesce(abs(good.event_duration - there.event_duration) < 0.0000006, true) AS same,
     to_jsonb(good) AS mapped, to_jsonb(there) AS existing
 FROM pg_temp.good

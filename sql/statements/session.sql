@@ -13,6 +13,14 @@ WHERE
 -- Act as conn_owner, to whom indexes and partitions belong; the server refuses a user who may not.
 SET ROLE conn_owner;
 
+-- name: act_as_owner_here
+-- The same until the transaction ends.
+SET LOCAL ROLE conn_owner;
+
+-- name: make_schema
+-- The schema in which migrations keep their version: it has to be there before the first one.
+CREATE SCHEMA IF NOT EXISTS etl;
+
 -- name: label
 -- Show in pg_stat_activity what this session does.
 SELECT set_config('application_name', :name, false);
@@ -27,11 +35,11 @@ SET lock_timeout = 0;
 
 -- name: snapshot
 -- All statements of this transaction see one state of the database.
-SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; -- noqa: PRS
 
 -- name: read_only
 -- This transaction cannot change anything.
-SET TRANSACTION READ ONLY;
+SET TRANSACTION READ ONLY; -- noqa: PRS
 
 -- name: act_as_reader
 -- Act as conn_reader until the transaction ends.
