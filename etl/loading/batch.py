@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from etl.database.engine import execute, execute_on
 from etl.loading.ledger import BatchFile
+from etl.models import FileState
 
 REJECT = ("etl_file_id", "etl_line", "raw", "raw_cut", "format", "field", "reason", "rule")
 """Columns of the table of rejects, in the order of its CSV."""
@@ -60,7 +61,7 @@ def _run(connection: Connection, name: str, batch_id: int) -> sa.CursorResult[An
 
 def intact(connection: Connection, batch_id: int, files: Sequence[BatchFile]) -> bool:
     """Whether staging holds exactly what the ledger says was staged for these files."""
-    if any(file.state != "staged" for file in files) or not bind(connection, batch_id):
+    if any(file.state is not FileState.STAGED for file in files) or not bind(connection, batch_id):
         return False
     found = {row.etl_file_id: (row.staged, row.rejected) for row in execute(connection, "staging.counts")}
     return all(

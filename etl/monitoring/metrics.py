@@ -17,13 +17,10 @@ from prometheus_client.registry import Collector
 from sqlalchemy.engine import Connection
 
 from etl.database.engine import execute, free_bytes
+from etl.models import FileState
 from etl.monitoring.windows import RECENT, holes
 from etl.settings import Settings
 
-STATES = (
-    "found", "staged", "published", "known", "incomplete", "refused", "failed", "skipped", "superseded", "unloaded",
-)  # fmt: skip
-"""Of files; each has a value from the first moment on, so that an alert on a rise sees the rise from 0."""
 Values = Sequence[tuple[Sequence[str], float]]
 
 
@@ -87,8 +84,9 @@ def _rows(connection: Connection, name: str) -> list[Any]:
 
 def _ledger(connection: Connection) -> Iterator[Metric]:
     files = {row.state: row.files for row in _rows(connection, "files")}
+    # every state has a value from the first moment on, so that an alert on a rise sees the rise from 0
     yield _gauge(
-        "files", "Files in the ledger", ["state"], [([state], files.get(state, 0)) for state in STATES]
+        "files", "Files in the ledger", ["state"], [([state], files.get(state, 0)) for state in FileState]
     )
     (sums,) = _rows(connection, "rows")
     terms = [

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from etl.database.engine import execute
 from etl.fields import CONN_STATES, STANDARD_NAMES
+from etl.models import FileState
 from etl.quality.rules import reasons
 
 Facts = dict[str, Any]
@@ -139,13 +140,13 @@ def _quarantine(connection: Connection, span: Mapping[str, datetime]) -> Rows:
 def verdict(facts: Facts) -> Facts:
     """One word, one sentence and the reasons: ``bad``, ``attention`` or ``good``."""
     files = {row["state"]: row["files"] for row in facts["files"]}
-    turned_down = files.get("refused", 0) + files.get("failed", 0)
+    turned_down = files.get(FileState.REFUSED, 0) + files.get(FileState.FAILED, 0)
     open_lines = sum(row["lines"] for row in facts["quarantine"] if row["state"] == "open")
     missing = sum(row["state"] == "missing" for row in facts["completeness"])
     warned = [row["rule"] for row in facts["rules"] if row["failed"] and row["severity"] != "critical"]
     counted = (
         (turned_down, "file refused or failed", "files refused or failed"),
-        (files.get("incomplete", 0), "file cut short", "files cut short"),
+        (files.get(FileState.INCOMPLETE, 0), "file cut short", "files cut short"),
         (open_lines, "line open in quarantine", "lines open in quarantine"),
         (missing, "window missing", "windows missing"),
         (len(warned), "rule warns", "rules warn"),

@@ -109,7 +109,9 @@ def test_every_name_that_it_refers_to_is_there(compose: Any) -> None:
             assert source in compose["volumes"] or source == MINIMAL["ZEEK_LOGS"] or (ROOT / source).exists()
 
 
-def test_files_that_the_databases_are_made_from_are_mounted_where_they_include_each_other(compose: Any) -> None:
+def test_files_that_the_databases_are_made_from_are_mounted_where_they_include_each_other(
+    compose: Any,
+) -> None:
     mounts = dict(v.split(":")[:2] for v in compose["services"]["postgres"]["volumes"])
     included = re.findall(r"^\\ir (\S+)$", (DEPLOY / "databases.sql").read_text(), re.MULTILINE)
     assert included

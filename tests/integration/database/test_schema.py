@@ -61,7 +61,8 @@ def test_migrating_again_changes_nothing(store: Store, ask: Ask) -> None:
 
 UNTOLD = {
     "schemas": """
-        SELECT nspname FROM pg_namespace WHERE nspname IN ('zeek', 'etl') AND obj_description(oid, 'pg_namespace') IS NULL
+        SELECT nspname FROM pg_namespace
+        WHERE nspname IN ('zeek', 'etl') AND obj_description(oid, 'pg_namespace') IS NULL
     """,
     "relations": """
         SELECT oid::regclass::text FROM pg_class
@@ -105,8 +106,8 @@ def test_the_states_of_a_file_are_the_same_in_sql_and_python(ask: Ask) -> None:
 EXPLAINED = {
     "SELECT * FROM etl.file WHERE batch_id = 1 AND etl.is_open(state)": "Index Scan using file_open",
     "SELECT * FROM etl.loaded_file WHERE reopened": "file_redone",
-    'SELECT * FROM zeek.conn WHERE "@timestamp" >= etl.day_start(DATE \'2026-03-02\')'
-    ' AND "@timestamp" < etl.day_start(DATE \'2026-03-02\' + 1)': "conn_20260302",
+    "SELECT * FROM zeek.conn WHERE \"@timestamp\" >= etl.day_start(DATE '2026-03-02')"
+    " AND \"@timestamp\" < etl.day_start(DATE '2026-03-02' + 1)": "conn_20260302",
 }
 """Queries, and what their plan names."""
 
@@ -114,7 +115,9 @@ EXPLAINED = {
 @pytest.mark.parametrize("query", EXPLAINED)
 def test_functions_do_not_hide_an_index_or_a_partition(query: str, ask: Ask) -> None:
     ask("SELECT etl.ensure_partition(DATE '2026-03-01' + day) FROM generate_series(0, 2) AS day")
-    ask("INSERT INTO etl.file (path, size, mtime) SELECT n::text, 1, now() FROM generate_series(1, 2000) AS n")
+    ask(
+        "INSERT INTO etl.file (path, size, mtime) SELECT n::text, 1, now() FROM generate_series(1, 2000) AS n"
+    )
     ask("ANALYZE etl.file")
     plan = "\n".join(line for (line,) in ask(f"EXPLAIN {query}"))
     assert EXPLAINED[query] in plan
