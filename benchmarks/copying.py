@@ -11,7 +11,7 @@ from psycopg2 import sql
 from benchmarks.server import run
 from etl import pipeline
 from etl.database.store import Store
-from etl.fields import CONN
+from etl.fields import COPY_COLUMNS
 from etl.settings import Settings
 
 DAYS = (
@@ -19,7 +19,7 @@ DAYS = (
     " FROM generate_series('2026-02-01'::date, '2026-03-02', '1 day') AS days (day)"
 )
 """Every day that a row of ``write_conn_log`` falls on, however long ago its connection began."""
-_COLUMNS = sql.SQL(", ").join(map(sql.Identifier, CONN.copy_columns))
+_COLUMNS = sql.SQL(", ").join(map(sql.Identifier, COPY_COLUMNS))
 
 
 def clean_rows(url: str, log: Path, csv: Path) -> int:

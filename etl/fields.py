@@ -9,7 +9,6 @@ it is the table itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 ZeekType = Literal["time", "addr", "port", "count", "interval", "bool", "string", "enum", "set[string]"]
@@ -57,42 +56,6 @@ class HistoryFlag:
     meaning: str
     since: Literal["dictionary", "later"] = "dictionary"
     """``later``: not in the dictionary's list, written by newer versions of Zeek."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Log:
-    """One of Zeek's logs: what its rows hold, what identifies them, and how the log is told from the others."""
-
-    name: str
-    """``#path`` and ``_path`` in the log, and the table's name in the schema zeek."""
-    fields: tuple[Field, ...]
-    own_columns: frozenset[str]
-    """Of the fields, those that no other log has: where nothing names the log, one of them does."""
-
-    @cached_property
-    def by_zeek(self) -> dict[str, Field]:
-        """Field by Zeek's name."""
-        return {field.zeek: field for field in self.fields}
-
-    @cached_property
-    def standard_names(self) -> tuple[str, ...]:
-        """Columns of the table that come from the log."""
-        return tuple(field.standard for field in self.fields)
-
-    @cached_property
-    def required(self) -> tuple[Field, ...]:
-        """Fields that Zeek sets in every row."""
-        return tuple(field for field in self.fields if field.required)
-
-    @cached_property
-    def frame_columns(self) -> tuple[str, ...]:
-        """What the reader yields."""
-        return (*self.standard_names, "etl_line", "extra")
-
-    @cached_property
-    def copy_columns(self) -> tuple[str, ...]:
-        """All columns of the table, in its order."""
-        return (*self.standard_names, "etl_file_id", "etl_line", "extra")
 
 
 FIELDS: tuple[Field, ...] = (
@@ -324,6 +287,23 @@ FIELDS: tuple[Field, ...] = (
     ),
 )
 
+LOG = "conn"
+"""``#path`` and ``_path`` of the log, and the table's name in the schema zeek."""
+BY_ZEEK: dict[str, Field] = {field.zeek: field for field in FIELDS}
+STANDARD_NAMES: tuple[str, ...] = tuple(field.standard for field in FIELDS)
+"""Columns of the table that come from the log."""
+REQUIRED: tuple[Field, ...] = tuple(field for field in FIELDS if field.required)
+"""Fields that Zeek sets in every row."""
+FRAME_COLUMNS: tuple[str, ...] = (*STANDARD_NAMES, "etl_line", "extra")
+"""What the reader yields."""
+COPY_COLUMNS: tuple[str, ...] = (*STANDARD_NAMES, "etl_file_id", "etl_line", "extra")
+"""All columns of the table, in its order."""
+OWN_COLUMNS: frozenset[str] = frozenset(
+    {"conn_state", "history", "missed_bytes", "orig_pkts", "resp_pkts"}
+    | {"orig_ip_bytes", "resp_ip_bytes", "orig_bytes", "resp_bytes"}
+)
+"""Zeek's names of fields that no other log has: where nothing names the log, one of them does."""
+
 CONN_STATES: tuple[ConnState, ...] = (
     ConnState(code="S0", meaning="The originator tried and nothing came back"),
     ConnState(code="S1", meaning="Established, and no end was seen"),
@@ -368,15 +348,3 @@ HISTORY_LETTERS: str = "".join(
     flag.letter if flag.letter == "^" else flag.letter + flag.letter.upper() for flag in HISTORY_FLAGS
 )
 """Every character that a history may hold, both cases."""
-
-CONN = Log(
-    name="conn",
-    fields=FIELDS,
-    own_columns=frozenset(
-        {"conn_state", "history", "missed_bytes", "orig_pkts", "resp_pkts"}
-        | {"orig_ip_bytes", "resp_ip_bytes", "orig_bytes", "resp_bytes"}
-    ),
-)
-
-LOGS: tuple[Log, ...] = (CONN,)
-"""Those that have a table."""

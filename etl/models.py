@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, Protocol
-
-from etl.fields import CONN, Log
 
 if TYPE_CHECKING:
     import polars as pl
@@ -15,17 +14,44 @@ if TYPE_CHECKING:
     from etl.errors import FileError
 
 MIB = 1 << 20
-BRINGS_ROWS = ("published", "incomplete")
-"""States with which a file's rows come in."""
-HAS_ROWS = (*BRINGS_ROWS, "superseded")
-"""States of files that have rows in the table; they keep the equation."""
+
+
+class FileState(StrEnum):
+    """State of a file in the ledger; ``sql/functions/file_states.sql`` has the same two properties."""
+
+    FOUND = "found"
+    STAGED = "staged"
+    PUBLISHED = "published"
+    KNOWN = "known"
+    """The same bytes were loaded as another file."""
+    INCOMPLETE = "incomplete"
+    """Published, and its end is missing."""
+    REFUSED = "refused"
+    """Its content is not accepted."""
+    FAILED = "failed"
+    """It cannot be read."""
+    SKIPPED = "skipped"
+    """It is no log for us."""
+    SUPERSEDED = "superseded"
+    """Published, and a newer version of its path is too."""
+    UNLOADED = "unloaded"
+    """Its rows were taken back."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the next run goes on with the file; all other states are final for its path, size and mtime."""
+        return self in {FileState.FOUND, FileState.STAGED}
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether the file has rows in the table; then its counts add up."""
+        return self in {FileState.PUBLISHED, FileState.INCOMPLETE, FileState.SUPERSEDED}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadOptions:
     """What the reader is to find, and its bounds, all of them settings."""
 
-    log: Log = CONN
     block_rows: int = 250_000
     """Rows of a block at most; memory follows this number, not the file's size."""
     block_bytes: int = 8 * MIB

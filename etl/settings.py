@@ -26,7 +26,6 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from etl.fields import CONN, Log
 from etl.models import MIB, ReadOptions
 
 Hour = Annotated[int, Field(ge=0, le=23)]
@@ -236,10 +235,9 @@ class Settings(BaseSettings):
             raise ValueError("the table begins with 1990")
         return moment
 
-    def read_options(self, log: Log = CONN) -> ReadOptions:
+    def read_options(self) -> ReadOptions:
         """The reader's part."""
         return ReadOptions(
-            log=log,
             block_rows=self.block_rows,
             block_bytes=self.block_bytes,
             max_line_bytes=self.max_line_bytes,

@@ -2,8 +2,8 @@
 GRANT USAGE ON SCHEMA zeek, etl TO conn_loader, conn_reader;
 GRANT CREATE ON SCHEMA etl TO conn_loader;
 
--- Staging tables are the loader's own (and may be there while a migration runs): a grant on ALL TABLES would fail.
--- Days are asked through zeek.conn, never one by one.
+-- Staging tables belong to the loader and may be there while a migration runs: a grant on ALL TABLES would fail.
+-- Days are read through zeek.conn, never one by one.
 DO $$
 DECLARE
     found regclass;
@@ -30,9 +30,8 @@ GRANT INSERT ON etl.quarantine_action TO conn_loader;
 GRANT UPDATE ON etl.duplicate_of TO conn_loader;
 GRANT INSERT, UPDATE, DELETE ON etl.day_measure, etl.report, etl.problem TO conn_loader;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA etl TO conn_loader;
-GRANT EXECUTE ON FUNCTION etl.ensure_partition(date, text), etl.begin_day(date, text), etl.finish_day(date, text)
-TO conn_loader;
--- Rollups: whoever changes rows marks their hours, whoever may load may recompute them.
+GRANT EXECUTE ON FUNCTION etl.ensure_partition(date), etl.begin_day(date), etl.finish_day(date) TO conn_loader;
+-- Rollups: a session that changes rows marks their hours, and every loader may recompute them.
 GRANT INSERT, DELETE ON etl.touched_hour, zeek.conn_hour, zeek.top_address TO conn_loader;
 GRANT UPDATE ON etl.sealed_day TO conn_loader;
 GRANT DELETE ON etl.retired_file TO conn_loader;

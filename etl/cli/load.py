@@ -11,6 +11,7 @@ import typer
 from etl.cli import console as shared
 from etl.cli.console import Json, dump, err, out, store, table
 from etl.errors import NothingToLoad
+from etl.models import FileState
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -159,7 +160,7 @@ def _print(summary: Summary) -> None:
         f"{len(summary.results):,} files: " + ", ".join(f"{n:,} {state}" for state, n in states.most_common())
     )
     out.print("   ".join(f"{term.replace('_', ' ')} {summary.total(term):,}" for term in TERMS))
-    notable = [r for r in summary.results if r.reason and r.state != "published" and _is_news(r)]
+    notable = [r for r in summary.results if r.reason and r.state != FileState.PUBLISHED and _is_news(r)]
     if notable:
         table("", ("state", "file", "why"), [(r.state, r.path, r.reason) for r in notable[:SHOWN]])
     if len(notable) > SHOWN:
@@ -170,7 +171,7 @@ def _print(summary: Summary) -> None:
 
 def _is_news(result: FileResult) -> bool:
     """What was final before the call was said then; that an unloaded file is not loaded by just asking was not."""
-    return result.recorded is None or result.state == "unloaded"
+    return result.recorded is None or result.state == FileState.UNLOADED
 
 
 def _progress(*, quiet: bool) -> Any:
@@ -202,5 +203,5 @@ def _dry_run(paths: list[str], since: datetime | None, until: datetime | None, *
         out.print("Dry run: files were read and mapped; rules were not checked and nothing was written.")
     if all(r.kind in NOT_THIS_LOG for r in found):
         raise NothingToLoad("no conn log in what was given")
-    if any(r.state in ("refused", "failed") for r in found):
+    if any(r.state in (FileState.REFUSED, FileState.FAILED) for r in found):
         raise typer.Exit(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,12 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 from etl import errors
-from etl.database.statements import statement
-from etl.fields import CONN, Log
+from etl.database.statements import statement, statement_on
 from etl.settings import Settings
-
-BATCH_LOCK = 7101
-"""First key of the session lock that a process holds on the batch it works on."""
 
 COPY_BYTES = 1 << 20
 """Sent at a time: the driver's own 8 KiB take Python's lock from the reading thread thousands of times a second."""
@@ -91,7 +87,7 @@ def _flags(url: URL, settings: Settings, **more: str) -> str:
 
 def url_as(connection: Connection, url: URL, settings: Settings, name: str) -> URL:
     """The URL of further sessions (Great Expectations makes its own) like this one: same role, zone and timeouts."""
-    role = connection.scalar(sa.text("SELECT current_setting('role')"))
+    role = execute(connection, "session.role").scalar_one()
     more = {} if role == "none" else {"role": str(role)}
     return url.update_query_dict({"options": _flags(url, settings, **more), "application_name": name})
 
@@ -161,20 +157,19 @@ def translate_text(message: str) -> errors.ConnEtlError | None:
 
 
 @contextmanager
-def session(engine: Engine, log: Log = CONN) -> Iterator[Connection]:
+def session(engine: Engine) -> Iterator[Connection]:
     """A connection with errors translated; the caller opens its transactions with ``connection.begin()``."""
     with translated(), engine.connect() as connection:
-        connection.info["log"] = log
         yield connection
 
 
 @contextmanager
-def loader_session(engine: Engine, log: Log = CONN) -> Iterator[Connection]:
+def loader_session(engine: Engine) -> Iterator[Connection]:
     """A session that acts as conn_loader, if the user may.
 
     Then every loader can drop the staging tables of every other one, and a superuser has no more rights than needed.
     """
-    with session(engine, log) as connection:
+    with session(engine) as connection:
         execute(connection, "session.act_as_loader")
         connection.commit()
         yield connection
@@ -195,44 +190,46 @@ def batch_lock(connection: Connection, batch_id: int) -> Iterator[None]:
     Raises:
         Busy: another process works on the batch (after ``lock_timeout``).
     """
-    key = {"kind": BATCH_LOCK, "batch": batch_id % 2**31}
-    connection.execute(sa.text("SELECT pg_advisory_lock(:kind, :batch)"), key)
+    execute(connection, "locks.batch", batch=_lock_key(batch_id))
     connection.commit()
     try:
         yield
     finally:
         if not connection.invalidated and not connection.closed:
             connection.rollback()
-            connection.execute(sa.text("SELECT pg_advisory_unlock(:kind, :batch)"), key)
+            execute(connection, "locks.release_batch", batch=_lock_key(batch_id))
             connection.commit()
 
 
 def idle(connection: Connection, batch_id: int) -> bool:
     """Whether no process works on the batch; if so, none will until this transaction ends."""
-    query = sa.text("SELECT pg_try_advisory_xact_lock(:kind, :batch)")
-    return bool(connection.scalar(query, {"kind": BATCH_LOCK, "batch": batch_id % 2**31}))
+    return bool(execute(connection, "locks.try_batch", batch=_lock_key(batch_id)).scalar_one())
+
+
+def _lock_key(batch_id: int) -> int:
+    return batch_id % 2**31
 
 
 def free_bytes(connection: Connection) -> int | None:
     """Free space where the server keeps its data; None where that is another machine or may not be known."""
     try:
         with connection.begin_nested() if connection.in_transaction() else connection.begin():
-            folder = connection.scalar(sa.text("SELECT current_setting('data_directory')"))
+            folder = execute(connection, "doctor.data_directory").scalar_one()
         return shutil.disk_usage(folder).free
     except (sa.exc.DBAPIError, OSError):
         return None
 
 
 def execute(connection: Connection, name: str, /, **parameters: Any) -> sa.CursorResult[Any]:
-    """Run one named statement, for the log that the session works on; ``:log`` in it is the log's name."""
-    log = log_of(connection)
-    return connection.execute(statement(name, log), {"log": log.name, **parameters})
+    """Run one named statement."""
+    return connection.execute(statement(name), parameters)
 
 
-def log_of(connection: Connection) -> Log:
-    """The log whose table a session works on."""
-    log: Log = connection.info.get("log", CONN)
-    return log
+def execute_on(
+    connection: Connection, name: str, relations: Mapping[str, str], /, **parameters: Any
+) -> sa.CursorResult[Any]:
+    """Run one named statement on relations: see ``statements.statement_on``."""
+    return connection.execute(statement_on(name, relations), parameters)
 
 
 def copy_in(connection: Connection, table: str, columns: tuple[str, ...], csv: bytes) -> int:

@@ -24,10 +24,10 @@ def buckets_of(digests: Iterable[bytes]) -> list[int]:
 def lock_digests(connection: Connection, digests: Iterable[bytes]) -> None:
     """Lock what decides which of several files with the same bytes is the first."""
     for bucket in buckets_of(digests):
-        execute(connection, "publish.lock_digests", buckets=[bucket])
+        execute(connection, "locks.digests", buckets=[bucket])
 
 
 def lock_days(connection: Connection, days: Iterable[date]) -> None:
     """Lock UTC days, one statement each: a single one does not promise an order."""
     for day in sorted(set(days)):
-        execute(connection, "publish.lock_days", days=[day])
+        execute(connection, "locks.days", days=[day])

@@ -1,6 +1,7 @@
 """The schema: made and changed by Alembic, which runs the files in ``sql/migrations/``; never by hand.
 
-Around the migrations: ``sql/roles.sql`` before; ``sql/grants.sql``, the views and the dictionary's texts after.
+Around the migrations: ``sql/roles.sql`` before them; after them ``sql/functions/``, the dictionary's texts,
+``sql/views/`` and ``sql/grants.sql``, which are run again each time.
 """
 
 from __future__ import annotations
@@ -16,11 +17,8 @@ from psycopg2 import sql
 from sqlalchemy.engine import Connection, Engine
 
 from etl import errors, fields
-from etl.database.engine import session
+from etl.database.engine import execute, session
 from etl.resources import resource_dir
-
-MIGRATION_LOCK = 7100
-"""Advisory lock under which one process at a time migrates a database."""
 
 
 def _config(connection: Connection | None = None) -> Config:
@@ -74,17 +72,22 @@ def migrate(engine: Engine, *, version: str = "head") -> str:
     """
     logging.getLogger("alembic").setLevel(logging.WARNING)
     with session(engine) as connection, connection.begin():
-        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        execute(connection, "locks.migration")
         _run_file(connection, "roles.sql")
-        connection.execute(sa.text("SET LOCAL ROLE conn_owner"))
-        connection.execute(sa.text("CREATE SCHEMA IF NOT EXISTS etl"))
+        execute(connection, "session.act_as_owner_here")
+        execute(connection, "session.make_schema")
         command.upgrade(_config(connection), version)
         if version == "head":
+            _run_folder(connection, "functions")
             _describe(connection)
-            for view in sorted((resource_dir("sql") / "views").glob("*.sql")):
-                _run_file(connection, f"views/{view.name}")
+            _run_folder(connection, "views")
             _run_file(connection, "grants.sql")
         return str(current_version(connection))
+
+
+def _run_folder(connection: Connection, name: str) -> None:
+    for file in sorted((resource_dir("sql") / name).glob("*.sql")):
+        _run_file(connection, f"{name}/{file.name}")
 
 
 def _run_file(connection: Connection, name: str) -> None:
@@ -108,10 +111,9 @@ def _describe(connection: Connection) -> None:
             cursor.executemany(
                 sql.SQL("INSERT INTO zeek.{} VALUES ({})").format(sql.Identifier(table), marks), rows
             )
-        for log, field in ((every, one) for every in fields.LOGS for one in every.fields):
+        for field in fields.FIELDS:
             unit = f" [{field.unit}]" if field.unit else ""
-            comment = sql.SQL("COMMENT ON COLUMN zeek.{}.{} IS {}").format(
-                sql.Identifier(log.name),
+            comment = sql.SQL("COMMENT ON COLUMN zeek.conn.{} IS {}").format(
                 sql.Identifier(field.standard),
                 sql.Literal(f"{field.zeek}{unit}: {field.doc}"),
             )

@@ -9,7 +9,6 @@ from datetime import timedelta
 from sqlalchemy.engine import URL, Connection, Engine
 
 from etl.database import engine
-from etl.fields import CONN, Log
 from etl.settings import Settings
 
 
@@ -20,13 +19,9 @@ class Store:
     url: URL
     engine: Engine
     settings: Settings
-    log: Log = CONN
-    """What is loaded, and so into which table."""
 
     @classmethod
-    def open(
-        cls, url: str, settings: Settings, statement_limit: timedelta | None = None, log: Log = CONN
-    ) -> Store:
+    def open(cls, url: str, settings: Settings, statement_limit: timedelta | None = None) -> Store:
         """Parse the URL; connects only when used. No statement runs longer than the limit, whatever the settings say.
 
         A task sets one below its own ``execution_timeout``, which is a signal that psycopg2 does not hear inside a
@@ -36,12 +31,12 @@ class Store:
             bounded = min(settings.statement_timeout, statement_limit)
             settings = settings.model_copy(update={"statement_timeout": bounded})
         parsed = engine.parse_url(url)
-        return cls(url=parsed, engine=engine.connect_engine(parsed, settings), settings=settings, log=log)
+        return cls(url=parsed, engine=engine.connect_engine(parsed, settings), settings=settings)
 
     def session(self) -> AbstractContextManager[Connection]:
         """A connection with its errors translated, with all rights that the user has."""
-        return engine.session(self.engine, self.log)
+        return engine.session(self.engine)
 
     def loading(self) -> AbstractContextManager[Connection]:
         """A connection that acts as conn_loader where the user may: what all that loads and unloads works on."""
-        return engine.loader_session(self.engine, self.log)
+        return engine.loader_session(self.engine)

@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute
+from etl.database.engine import execute, execute_on
 from etl.database.locks import lock_days
-from etl.database.statements import statement
 from etl.errors import Misuse
 from etl.history import rollups
 
@@ -153,4 +151,4 @@ def _standing(connection: Connection, day: date) -> Any:
 
 def _run(connection: Connection, name: str, target: str, **parameters: Any) -> None:
     """Run a statement on one relation: ``leaf`` in its text stands for the name."""
-    connection.execute(sa.text(statement(f"partitions.{name}").text.replace("leaf", target)), parameters)
+    execute_on(connection, f"partitions.{name}", {"leaf": target}, **parameters)

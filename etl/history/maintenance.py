@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from etl.database import engine
@@ -23,9 +22,6 @@ from etl.loading import batch, ledger
 
 if TYPE_CHECKING:
     from etl.database.store import Store
-
-MAINTENANCE_LOCK = 7105
-"""Advisory lock of the one session that maintains the database."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,16 +41,15 @@ def _maintaining(connection: Connection) -> Iterator[Connection]:
     Raises:
         Busy: another process maintains the database (after ``lock_timeout``).
     """
-    key = {"key": MAINTENANCE_LOCK}
     with connection.begin():
-        connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), key)
+        engine.execute(connection, "locks.maintenance")
     try:
         yield connection
     finally:
         if not connection.invalidated and not connection.closed:
             connection.rollback()
             with connection.begin():
-                connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), key)
+                engine.execute(connection, "locks.release_maintenance")
 
 
 @contextmanager
@@ -68,7 +63,7 @@ def _owning(store: Store) -> Iterator[tuple[Connection, Connection]]:
         for one in (connection, alone):
             engine.execute(one, "session.act_as_owner")
             engine.execute(one, "session.label", name="conn-etl maintenance")
-            one.exec_driver_sql("SET lock_timeout = 0")
+            engine.execute(one, "session.wait_for_locks")
             one.commit()
         with _maintaining(connection):
             yield connection, alone

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy.engine import Connection
 
@@ -72,13 +72,7 @@ def refresh_top(connection: Connection, day: date) -> None:
     with connection.begin():
         execute(connection, "rollups.top_is_fresh", day=day)
         execute(connection, "rollups.clear_top", day=day)
-        execute(connection, "rollups.add_top", day=day, most=TOP, **bounds(day))
-
-
-def bounds(day: date) -> dict[str, datetime]:
-    """``first`` and ``after`` of a UTC day."""
-    first = datetime.combine(day, time(), UTC)
-    return {"first": first, "after": first + timedelta(days=1)}
+        execute(connection, "rollups.add_top", day=day, most=TOP)
 
 
 def differences(connection: Connection) -> list[Difference]:
@@ -91,7 +85,7 @@ def differences(connection: Connection) -> list[Difference]:
         for row in execute(connection, "rollups.differences")
     ]
     for day in [row.day for row in execute(connection, "rollups.checkable_tops")]:
-        wrong = list(execute(connection, "rollups.top_sums", day=day, **bounds(day)))
+        wrong = list(execute(connection, "rollups.top_sums", day=day))
         if wrong:
             found.append(Difference(when=day, what=f"zeek.top_address is wrong on {len(wrong)} addresses"))
     return found

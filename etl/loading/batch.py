@@ -6,63 +6,62 @@ The three tables are UNLOGGED: crash recovery empties them, and whoever finds le
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute, log_of
+from etl.database.engine import execute, execute_on
 from etl.loading.ledger import BatchFile
+from etl.models import FileState
 
 REJECT = ("etl_file_id", "etl_line", "raw", "raw_cut", "format", "field", "reason", "rule")
-"""Columns of the table of rejects."""
-_BESIDE = {
-    "_reject": f"SELECT {', '.join(REJECT)} FROM etl.quarantine",  # noqa: S608  names of our own
-    "_bad": "SELECT etl_file_id, etl_line, reason AS suite, rule FROM etl.quarantine",
-}
-_SUFFIXES = ("", *_BESIDE)
+"""Columns of the table of rejects, in the order of its CSV."""
 
 
 def table(batch_id: int) -> str:
     """The staging table of a batch."""
-    return f"etl.stage_{int(batch_id)}"
+    return f"etl.{_name(batch_id)}"
 
 
 def create(connection: Connection, batch_id: int) -> None:
     """Make the batch's staging tables, empty, whatever was there before; they have no constraint at all."""
     drop(connection, batch_id)
-    rows = f"SELECT * FROM zeek.{log_of(connection).name}"  # noqa: S608  the same
-    for suffix, columns in {"": rows, **_BESIDE}.items():
-        connection.exec_driver_sql(
-            f"CREATE UNLOGGED TABLE {table(batch_id)}{suffix} AS {columns} WITH NO DATA"
-        )
+    _run(connection, "create", batch_id)
     bind(connection, batch_id)
+
+
+def create_part(connection: Connection, batch_id: int, number: int) -> str:
+    """Make a further table for rows of the batch, which counts as part of the first; returns its name."""
+    part = f"{_name(batch_id)}_part{number}"
+    execute_on(connection, "staging.create_part", {"stage_batch": _name(batch_id), "stage_part": part})
+    return f"etl.{part}"
 
 
 def drop(connection: Connection, batch_id: int) -> None:
     """Drop the batch's staging tables, if there are any."""
-    names = ", ".join(f"{table(batch_id)}{suffix}" for suffix in _SUFFIXES)
-    connection.exec_driver_sql(
-        "DROP VIEW IF EXISTS pg_temp.staged, pg_temp.staged_reject, pg_temp.staged_bad"
-    )
-    # CASCADE: temporary views of a session that ended with its server stay in the catalog, and hold the tables
-    connection.exec_driver_sql(f"DROP TABLE IF EXISTS {names} CASCADE")
+    _run(connection, "drop", batch_id)
 
 
 def bind(connection: Connection, batch_id: int) -> bool:
     """Let the statements in ``sql/`` see the batch's tables as pg_temp.staged…; False where they are missing."""
-    exists = sa.text("SELECT to_regclass(:name) IS NOT NULL")
-    if not all(connection.scalar(exists, {"name": table(batch_id) + suffix}) for suffix in _SUFFIXES):
+    if not _run(connection, "there", batch_id).scalar_one():
         return False
-    for suffix in _SUFFIXES:
-        connection.exec_driver_sql(
-            f"CREATE OR REPLACE TEMPORARY VIEW staged{suffix} AS SELECT * FROM {table(batch_id)}{suffix}"  # noqa: S608
-        )
+    _run(connection, "bind", batch_id)
     return True
+
+
+def _name(batch_id: int) -> str:
+    return f"stage_{int(batch_id)}"
+
+
+def _run(connection: Connection, name: str, batch_id: int) -> sa.CursorResult[Any]:
+    return execute_on(connection, f"staging.{name}", {"stage_batch": _name(batch_id)})
 
 
 def intact(connection: Connection, batch_id: int, files: Sequence[BatchFile]) -> bool:
     """Whether staging holds exactly what the ledger says was staged for these files."""
-    if any(file.state != "staged" for file in files) or not bind(connection, batch_id):
+    if any(file.state is not FileState.STAGED for file in files) or not bind(connection, batch_id):
         return False
     found = {row.etl_file_id: (row.staged, row.rejected) for row in execute(connection, "staging.counts")}
     return all(

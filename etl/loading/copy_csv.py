@@ -8,7 +8,7 @@ import polars as pl
 
 
 def to_csv(frame: pl.DataFrame, file_id: int) -> bytes:
-    """Encode a standard frame (``mapping.frame_schema``) for ``COPY … (FORMAT csv)``, columns as ``Log.copy_columns``.
+    """Encode a standard frame (``mapping.frame_schema``) for ``COPY … (FORMAT csv)``, columns as in ``COPY_COLUMNS``.
 
     NULL is an empty field, an empty string is quoted; times are UTC with microseconds; doubles are the shortest text
     that reads back to the same double.

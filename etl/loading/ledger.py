@@ -13,10 +13,7 @@ from sqlalchemy.engine import Connection
 from etl.database.engine import execute, idle
 from etl.errors import FileError
 from etl.fields import MAPPING_VERSION
-from etl.models import FoundFile
-
-OPEN = ("found", "staged")
-"""States that the next run goes on from; all others are final for the same path, size and mtime."""
+from etl.models import FileState, FoundFile
 
 CHUNK = 5_000
 """Files registered by one statement."""
@@ -30,7 +27,7 @@ class BatchFile:
     path: str
     size: int
     mtime: datetime
-    state: str
+    state: FileState
     kind: str | None
     reason: str | None
     digest: bytes | None
@@ -138,7 +135,10 @@ def accept(connection: Connection, ids: Sequence[int], accepted_by: str) -> None
 
 def outdated(row: sa.Row[Any]) -> bool:
     """Whether an older mapping turned this file down, so that the present one may think otherwise."""
-    return row.state in ("refused", "failed") and (row.mapping_version or MAPPING_VERSION) < MAPPING_VERSION
+    return (
+        row.state in (FileState.REFUSED, FileState.FAILED)
+        and (row.mapping_version or MAPPING_VERSION) < MAPPING_VERSION
+    )
 
 
 def new_batch(connection: Connection) -> int:
@@ -179,7 +179,12 @@ def batch_files(connection: Connection, batch_id: int) -> list[BatchFile]:
     """The open files of a batch in its order; empty once all are final or taken over by another batch."""
     rows = execute(connection, "ledger.batch_files", batch=batch_id).mappings()
     # the driver hands out bytea as a memoryview
-    return [BatchFile(**{**row, "digest": row["digest"] and bytes(row["digest"])}) for row in rows]
+    return [
+        BatchFile(
+            **{**row, "state": FileState(row["state"]), "digest": row["digest"] and bytes(row["digest"])}
+        )
+        for row in rows
+    ]
 
 
 def judge_again(connection: Connection, batch_id: int) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 from etl.database.engine import execute
 from etl.errors import FileError
 from etl.loading.ledger import BatchFile
+from etl.models import FileState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,7 +18,7 @@ class Fate:
     """What becomes of one file: ``state`` for the ledger, and why where it is not simply published."""
 
     file: BatchFile
-    state: str
+    state: FileState
     kind: str | None = None
     reason: str | None = None
     known_file_id: int | None = None
@@ -35,17 +36,19 @@ def fates(
         digest = file.digest if file.rows_read else None
         error = refused.get(file.etl_file_id)
         if file.kind is not None:
-            state = FileError.state_of(file.kind)
+            state = FileState(FileError.state_of(file.kind))
             yield Fate(file=file, state=state, kind=file.kind, reason=file.reason)
         elif digest in first and digest is not None:
             reason = f"the same bytes as file {first[digest]}"
-            yield Fate(file=file, state="known", kind="known", reason=reason, known_file_id=first[digest])
+            yield Fate(
+                file=file, state=FileState.KNOWN, kind="known", reason=reason, known_file_id=first[digest]
+            )
         elif error is not None:
-            yield Fate(file=file, state="refused", kind=error.kind, reason=str(error))
+            yield Fate(file=file, state=FileState.REFUSED, kind=error.kind, reason=str(error))
         else:
             if digest is not None:
                 first[digest] = file.etl_file_id
             if file.incomplete:
-                yield Fate(file=file, state="incomplete", kind="incomplete", reason=file.incomplete)
+                yield Fate(file=file, state=FileState.INCOMPLETE, kind="incomplete", reason=file.incomplete)
             else:
-                yield Fate(file=file, state="published")
+                yield Fate(file=file, state=FileState.PUBLISHED)

@@ -9,7 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,7 +23,7 @@ from etl.loading.budget import Budget
 from etl.loading.ledger import BatchFile
 from etl.loading.outcomes import Fate, fates
 from etl.loading.speculative import HeadStart, Inserted, Lost
-from etl.models import BRINGS_ROWS, RawLine
+from etl.models import FileState, RawLine
 
 RawLines = Callable[[str, Collection[int]], Mapping[int, RawLine]]
 """Reads lines of a path again by number; empty where the file is gone."""
@@ -128,8 +128,10 @@ def publish(
         redo = undo.redo_of(connection, files)
         _lock_digests(connection, [f.digest for f in files if f.digest], redo, head)
         settled = list(fates(connection, files, outlook.refused))
-        chosen = [fate.file.etl_file_id for fate in settled if fate.state in BRINGS_ROWS]
-        turned_down = [f.file.etl_file_id for f in settled if f.state == "refused" and not f.file.before]
+        chosen = [fate.file.etl_file_id for fate in settled if fate.state.has_rows]
+        turned_down = [
+            f.file.etl_file_id for f in settled if f.state is FileState.REFUSED and not f.file.before
+        ]
         _select(connection, chosen, turned_down)
         counts = Counts()
         days = sorted({day for i in chosen for day in outlook.days_of.get(i, ())})
@@ -181,8 +183,7 @@ def insert_good(connection: Connection, days: Sequence[date], counts: Counts) ->
         if getattr(error.orig, "pgcode", None) != UNIQUE_VIOLATION:
             raise
     counts.loaded = {row.etl_file_id: row for row in execute(connection, "publish.insert_new")}
-    first, last = f"{days[0]} 00:00:00+00", f"{days[-1] + timedelta(days=1)} 00:00:00+00"
-    execute(connection, "publish.leftover", first=first, last=last)
+    execute(connection, "publish.leftover", first_day=days[0], last_day=days[-1])
     counts.duplicate = {
         row.etl_file_id: row.rows_duplicate for row in execute(connection, "publish.duplicates")
     }
@@ -228,7 +229,7 @@ def _quarantine(
 
 def _settle(connection: Connection, settled: Sequence[Fate], counts: Counts) -> None:
     for fate in settled:
-        if fate.file.before and fate.state not in (*BRINGS_ROWS, "known"):
+        if fate.file.before and not (fate.state.has_rows or fate.state is FileState.KNOWN):
             undo.restore(connection, fate.file.etl_file_id, fate.reason)
         else:
             _finish(connection, fate, counts)

@@ -14,13 +14,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute, label, log_of, translated
+from etl.database.engine import execute, execute_on, label, translated
 from etl.database.locks import buckets_of
 from etl.errors import ConnEtlError
 from etl.loading.ledger import BatchFile
@@ -141,8 +141,7 @@ class HeadStart:
                 self._connection.begin()
             days = sorted(part.days)
             self._prepare(self._connection, days)
-            for target, where in self._routes(days, log_of(self._connection).name):
-                bind(self._connection, part.table, where, target)
+            for _ in self._routes(self._connection, part.table, days):
                 for row in execute(self._connection, "publish.insert_all"):
                     if known := self._inserted.get(row.etl_file_id):
                         known.add(row)
@@ -153,7 +152,7 @@ class HeadStart:
         """Have the days' tables and locks; nothing is waited for, since locks come in no order here."""
         if days and not self.bounds.first_day <= days[0] <= days[-1] <= self.bounds.last_day:
             raise Lost("rows out of range")
-        if not execute(connection, "headstart.lock_days", days=days).scalar_one():
+        if not execute(connection, "locks.try_days", days=days).scalar_one():
             raise Lost("another session publishes to one of these days")
         if execute(connection, "publish.retired", days=days).first():
             raise Lost("retention dropped one of these days")
@@ -164,13 +163,18 @@ class HeadStart:
         if len(self._own_days) > self.bounds.new_days:
             raise Lost("too many new days")
 
-    def _routes(self, days: Sequence[date], log: str) -> Iterator[tuple[str, str]]:
-        """Which rows go where: (table, condition)."""
+    def _routes(self, connection: Connection, part: str, days: Sequence[date]) -> Iterator[None]:
+        """Let publish.insert_all see some rows of a part and where they go, one target after the other."""
+        source = {"etl.stage_part": part}
         own = [day for day in days if day in self._own_days]
         if len(own) < len(days):
-            yield f"zeek.{log}", " AND ".join(f"NOT {_on(day)}" for day in own) or "true"
+            execute_on(connection, "headstart.rows_of_other_days", source, days=own)
+            execute(connection, "publish.target")
+            yield
         for day in own:
-            yield f"zeek.{log}_{day:%Y%m%d}", _on(day)
+            execute_on(connection, "headstart.rows_of_day", source, day=day)
+            execute_on(connection, "headstart.target_day", {"leaf": f"conn_{day:%Y%m%d}"})
+            yield
 
     def finish(
         self, connection: Connection, files: Sequence[BatchFile], chosen: Collection[int]
@@ -208,24 +212,11 @@ class HeadStart:
         return left
 
 
-def bind(connection: Connection, source: str, where: str, target: str) -> None:
-    """Let publish.insert_all see rows and table; all names are ours."""
-    connection.exec_driver_sql(
-        f"CREATE OR REPLACE TEMPORARY VIEW good AS SELECT * FROM ONLY {source} WHERE {where}"  # noqa: S608
-    )
-    connection.exec_driver_sql(f"CREATE OR REPLACE TEMPORARY VIEW target AS SELECT * FROM {target}")  # noqa: S608
-
-
-def _on(day: date) -> str:
-    after = day + timedelta(days=1)
-    return f"""("@timestamp" >= '{day} 00:00:00+00' AND "@timestamp" < '{after} 00:00:00+00')"""
-
-
 def lock_digests(connection: Connection, digests: Collection[bytes]) -> None:
     """The digests' locks, which others take before those of days: no waiting here either.
 
     Raises:
         Lost: another session holds one.
     """
-    if not execute(connection, "headstart.lock_digests", buckets=buckets_of(digests)).scalar_one():
+    if not execute(connection, "locks.try_digests", buckets=buckets_of(digests)).scalar_one():
         raise Lost("another session publishes the same bytes, perhaps")

@@ -16,10 +16,10 @@ from datetime import date
 
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import copy_in, execute, log_of
+from etl.database.engine import copy_in, execute
 from etl.errors import FileError, PermanentError
-from etl.fields import MAPPING_VERSION
-from etl.loading.batch import REJECT, create, table
+from etl.fields import COPY_COLUMNS, MAPPING_VERSION
+from etl.loading.batch import REJECT, create, create_part, table
 from etl.loading.copy_buffer import Opener, Parcel, parcels
 from etl.loading.ledger import BatchFile
 from etl.models import Scan
@@ -91,9 +91,9 @@ def stage(
 
 
 def _next_part(connection: Connection, batch_id: int, outbox: _Outbox, number: int) -> None:
-    outbox.table, outbox.part_bytes, outbox.days = f"{table(batch_id)}_part{number}", 0, set()
     with connection.begin():
-        connection.exec_driver_sql(f"CREATE UNLOGGED TABLE {outbox.table} () INHERITS ({table(batch_id)})")
+        outbox.table = create_part(connection, batch_id, number)
+    outbox.part_bytes, outbox.days = 0, set()
 
 
 def _fill(connection: Connection, batch_id: int, outbox: _Outbox, found: Iterator[Parcel]) -> bool:
@@ -139,7 +139,7 @@ def _note(connection: Connection, outbox: _Outbox) -> None:
 def _flush(connection: Connection, batch_id: int, outbox: _Outbox) -> None:
     """COPY what waits, and hold what the server took against what was read."""
     for name, columns, waiting, expected in (
-        (outbox.table, log_of(connection).copy_columns, outbox.rows, outbox.row_count),
+        (outbox.table, COPY_COLUMNS, outbox.rows, outbox.row_count),
         (f"{table(batch_id)}_reject", REJECT, outbox.rejects, outbox.reject_count),
     ):
         if waiting.tell():

@@ -17,8 +17,8 @@ from sqlalchemy.engine import Connection
 from etl.database.engine import execute, idle
 from etl.database.locks import lock_days, lock_digests
 from etl.errors import Busy, Misuse
-from etl.loading.ledger import OPEN, BatchFile
-from etl.models import BRINGS_ROWS
+from etl.loading.ledger import BatchFile
+from etl.models import FileState
 
 Readable = Callable[[str, int, datetime], bool]
 """Whether a path still holds the file of this size and mtime."""
@@ -95,7 +95,7 @@ def unload(
 
 def _at_rest(connection: Connection, file: _Loaded) -> bool:
     """Whether no process works on the file; if so, none will until this transaction ends."""
-    return file.state not in OPEN or file.batch_id is None or idle(connection, file.batch_id)
+    return not FileState(file.state).is_open or file.batch_id is None or idle(connection, file.batch_id)
 
 
 def _resolve(connection: Connection, targets: Mapping[str, str]) -> list[_Loaded]:
@@ -225,10 +225,12 @@ def redo_of(connection: Connection, files: Sequence[BatchFile]) -> Redo:
     return replace(redo, days=tuple(days(connection, redo.files)))
 
 
-def clear(connection: Connection, redo: Redo, verdicts: Mapping[int, str]) -> None:
+def clear(connection: Connection, redo: Redo, verdicts: Mapping[int, FileState]) -> None:
     """Delete the rows that the batch replaces, where the file that replaces them is good; their days are locked."""
-    good = [f for f in redo.own if verdicts[f.etl_file_id] in (*BRINGS_ROWS, "known")]
-    gone = [f for i, others in redo.others.items() if verdicts[i] in BRINGS_ROWS for f in others]
+    good = [
+        f for f in redo.own if verdicts[f.etl_file_id].has_rows or verdicts[f.etl_file_id] is FileState.KNOWN
+    ]
+    gone = [f for i, others in redo.others.items() if verdicts[i].has_rows for f in others]
     if not good and not gone:
         return
     delete_rows(connection, [*good, *gone])
@@ -240,7 +242,7 @@ def clear(connection: Connection, redo: Redo, verdicts: Mapping[int, str]) -> No
     changed = [
         row.etl_file_id for row in execute(connection, "undo.changed", ids=[f.etl_file_id for f in good])
     ]
-    changed += [f.etl_file_id for f in good if verdicts[f.etl_file_id] == "known"]
+    changed += [f.etl_file_id for f in good if verdicts[f.etl_file_id] is FileState.KNOWN]
     copies = [row.etl_file_id for row in execute(connection, "undo.copies", ids=[*ids, *changed])]
     leaning = [row.etl_file_id for row in execute(connection, "undo.leaning", ids=[*ids, *changed])]
     reopen_loaded(connection, [i for i in (*copies, *leaning) if i not in verdicts])

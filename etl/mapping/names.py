@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 
 from etl.errors import Misuse
-from etl.fields import LOGS, Log
+from etl.fields import BY_ZEEK, OWN_COLUMNS
 
 _REMEMBERED = 10_000
 """A log with a new key in every line must not fill the memory."""
@@ -61,21 +61,18 @@ FOREIGN_COLUMNS = frozenset(
 class Names:
     """Resolves source columns to Zeek fields; one per file, since it remembers."""
 
-    def __init__(self, log: Log, aliases: Mapping[str, str]) -> None:
+    def __init__(self, aliases: Mapping[str, str]) -> None:
         """``aliases`` (source column → Zeek field) are consulted before the built-in ones.
 
         Raises:
             Misuse: an alias for a field that does not exist.
         """
-        known = {name for every in LOGS for name in every.by_zeek}
-        if unknown := sorted(set(aliases.values()) - known):
+        if unknown := sorted(set(aliases.values()) - set(BY_ZEEK)):
             raise Misuse(
                 f"alias for an unknown field: {', '.join(unknown)}",
                 hint="name Zeek's fields, such as id.orig_h",
             )
-        self.log = log
-        self._aliases = {column: field for column, field in aliases.items() if field in log.by_zeek}
-        self._built_in = {column: field for column, field in ALIASES.items() if field in log.by_zeek}
+        self._aliases = dict(aliases)
         self._known: dict[str, tuple[str | None, int]] = {}
 
     def find(self, column: str) -> tuple[str | None, int]:
@@ -87,13 +84,13 @@ class Names:
         return found
 
     def _find(self, column: str) -> tuple[str | None, int]:
-        if column in self.log.by_zeek:
+        if column in BY_ZEEK:
             return column, 0
         if column in self._aliases:
             return self._aliases[column], 1
-        if (scoped := _SCOPED.fullmatch(column)) and (field := f"id.{scoped[1]}") in self.log.by_zeek:
+        if (scoped := _SCOPED.fullmatch(column)) and (field := f"id.{scoped[1]}") in BY_ZEEK:
             return field, 2
-        return self._built_in.get(column), 3
+        return ALIASES.get(column), 3
 
     def resolve(self, columns: Iterable[str]) -> dict[str, str]:
         """Return column → field for the winners alone; of two equally good columns the first wins."""
@@ -105,10 +102,9 @@ class Names:
         return {column: field for field, (_, column) in best.items()}
 
 
-def is_other_log(columns: Collection[str], log: Log) -> bool:
-    """Judge by columns, where no path names the log: none that only this log has, and one that another is known by.
+def is_other_log(columns: Collection[str]) -> bool:
+    """Judge by columns, where no path names the log: none that only conn has, and one that another is known by.
 
     A log cut down to the required columns, or with a vendor's own, is taken for what it was given as.
     """
-    others = FOREIGN_COLUMNS.union(*(other.own_columns for other in LOGS)) - log.own_columns
-    return not log.own_columns.intersection(columns) and bool(others.intersection(columns))
+    return not OWN_COLUMNS.intersection(columns) and bool(FOREIGN_COLUMNS.intersection(columns))

@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from etl.fields import CONN, Field, Log
+from etl.fields import BY_ZEEK, FIELDS, FRAME_COLUMNS, Field
 from etl.mapping import times
 
 _TYPES: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -51,37 +51,37 @@ class Fault:
     field: str | None
     reason: str
 
-    def rule(self, log: Log) -> str:
+    @property
+    def rule(self) -> str:
         """The gate's rule in whose verdict it counts."""
-        known = log.by_zeek.get(self.field or "")
+        known = BY_ZEEK.get(self.field or "")
         return f"type.{known.standard}" if known else "row.shape"
 
 
-def frame_schema(log: Log = CONN) -> pl.Schema:
-    """Columns and types of a standard frame: the log's fields under their standard names, then etl_line and extra."""
-    fields = {field.standard: _TYPES[field.standard_type] for field in log.fields}
+def frame_schema() -> pl.Schema:
+    """Columns and types of a standard frame: the fields under their standard names, then etl_line and extra."""
+    fields = {field.standard: _TYPES[field.standard_type] for field in FIELDS}
     return pl.Schema({**fields, "etl_line": pl.Int64, "extra": pl.String})
 
 
-def standard(raw: pl.DataFrame, log: Log = CONN) -> tuple[pl.DataFrame, list[Fault]]:
+def standard(raw: pl.DataFrame) -> tuple[pl.DataFrame, list[Fault]]:
     """Map a raw frame to the standard one.
 
     Args:
-        raw: any of the log's fields by Zeek's name; text, or typed as ``frame_schema`` has it (``ts`` Float64); plus
+        raw: any of the fields by Zeek's name; text, or typed as ``frame_schema`` has it (``ts`` Float64); plus
             ``etl_line`` Int64 and perhaps ``extra`` String. Null is unset.
-        log: whose fields.
 
     Returns:
         A frame of ``frame_schema`` with the rows whose values could all be cast, in the same order, and the first
         fault of each other row. The two add up to ``raw.height``.
     """
-    mapped = raw.select(_conversions(log, tuple(raw.schema.items())))
-    lost = _lost(raw, mapped, log)
+    mapped = raw.select(_conversions(tuple(raw.schema.items())))
+    lost = _lost(raw, mapped)
     if settled := [
         _settled(field, raw, mapped) for field in lost if field.zeek == "ts" or field.standard_type == "ip"
     ]:
         mapped = mapped.with_columns(settled)
-        lost = _lost(raw, mapped, log)
+        lost = _lost(raw, mapped)
     if not lost:
         return mapped, []
     faults: dict[int, Fault] = {}
@@ -93,30 +93,28 @@ def standard(raw: pl.DataFrame, log: Log = CONN) -> tuple[pl.DataFrame, list[Fau
     return mapped.filter(~mapped["etl_line"].is_in(list(faults))), list(faults.values())
 
 
-def text_frame(rows: list[dict[str, Any]], log: Log) -> pl.DataFrame:
+def text_frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
     """A raw frame of rows that were read one by one: every field that some row has as text, etl_line, extra."""
-    return pl.DataFrame(rows, {**dict.fromkeys([*log.by_zeek, "extra"], pl.String), "etl_line": pl.Int64})
+    return pl.DataFrame(rows, {**dict.fromkeys([*BY_ZEEK, "extra"], pl.String), "etl_line": pl.Int64})
 
 
-def empty(log: Log = CONN) -> pl.DataFrame:
+def empty() -> pl.DataFrame:
     """Return a standard frame without rows."""
-    return pl.DataFrame(schema=frame_schema(log))
+    return pl.DataFrame(schema=frame_schema())
 
 
-def _lost(raw: pl.DataFrame, mapped: pl.DataFrame, log: Log) -> list[Field]:
+def _lost(raw: pl.DataFrame, mapped: pl.DataFrame) -> list[Field]:
     before = dict(zip(raw.columns, raw.null_count().row(0), strict=True))
-    after = dict(zip(log.frame_columns, mapped.null_count().row(0), strict=True))
-    return [
-        field for field in log.fields if field.zeek in before and after[field.standard] > before[field.zeek]
-    ]
+    after = dict(zip(FRAME_COLUMNS, mapped.null_count().row(0), strict=True))
+    return [field for field in FIELDS if field.zeek in before and after[field.standard] > before[field.zeek]]
 
 
 @lru_cache(maxsize=64)
-def _conversions(log: Log, raw: tuple[tuple[str, pl.DataType], ...]) -> tuple[pl.Expr, ...]:
+def _conversions(raw: tuple[tuple[str, pl.DataType], ...]) -> tuple[pl.Expr, ...]:
     """The expressions for a raw frame's schema; small files spend their time on building them."""
     schema = dict(raw)
     further = pl.col("extra") if "extra" in schema else pl.lit(None, pl.String).alias("extra")
-    return *(_converted(field, schema.get(field.zeek)) for field in log.fields), pl.col("etl_line"), further
+    return *(_converted(field, schema.get(field.zeek)) for field in FIELDS), pl.col("etl_line"), further
 
 
 def _converted(field: Field, dtype: pl.DataType | None) -> pl.Expr:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from etl.database import schema
@@ -77,7 +76,7 @@ def _schema(connection: Connection, _settings: Settings) -> Iterator[Finding]:
 
 def _zones(connection: Connection, _settings: Settings) -> Iterator[Finding]:
     """A wrong time zone moves all windows of a sensor by the same whole number of quarter hours."""
-    if connection.scalar(sa.text("SELECT to_regclass('etl.file') IS NULL")):
+    if not execute(connection, "doctor.has_ledger").scalar_one():
         return
     for found in wrong_zones(connection):
         side = "after" if found.quarters > 0 else "before"
@@ -102,7 +101,7 @@ def _disk(connection: Connection, settings: Settings) -> Iterator[Finding]:
 
 def _waiting(connection: Connection, settings: Settings) -> Iterator[Finding]:
     """Files that a scan has found and that nobody loads: a DAG that is paused, workers that are away."""
-    if connection.scalar(sa.text("SELECT to_regclass('etl.file') IS NULL")):
+    if not execute(connection, "doctor.has_ledger").scalar_one():
         return
     waiting = execute(connection, "doctor.waiting", longest=settings.max_lag).one()
     if waiting.files:

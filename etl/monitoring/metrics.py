@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, generate_latest, write_to_textfile
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -18,13 +17,10 @@ from prometheus_client.registry import Collector
 from sqlalchemy.engine import Connection
 
 from etl.database.engine import execute, free_bytes
+from etl.models import FileState
 from etl.monitoring.windows import RECENT, holes
 from etl.settings import Settings
 
-STATES = (
-    "found", "staged", "published", "known", "incomplete", "refused", "failed", "skipped", "superseded", "unloaded",
-)  # fmt: skip
-"""Of files; each has a value from the first moment on, so that an alert on a rise sees the rise from 0."""
 Values = Sequence[tuple[Sequence[str], float]]
 
 
@@ -88,8 +84,9 @@ def _rows(connection: Connection, name: str) -> list[Any]:
 
 def _ledger(connection: Connection) -> Iterator[Metric]:
     files = {row.state: row.files for row in _rows(connection, "files")}
+    # every state has a value from the first moment on, so that an alert on a rise sees the rise from 0
     yield _gauge(
-        "files", "Files in the ledger", ["state"], [([state], files.get(state, 0)) for state in STATES]
+        "files", "Files in the ledger", ["state"], [([state], files.get(state, 0)) for state in FileState]
     )
     (sums,) = _rows(connection, "rows")
     terms = [
@@ -141,7 +138,7 @@ def _room(connection: Connection, free: int | None) -> Iterator[Metric]:
     tables = [(["zeek.conn"], sizes.conn), (["etl.quarantine"], sizes.quarantine)]
     yield _gauge("table_bytes", "Size with indexes", ["table"], tables)
     yield _gauge("days", "Daily partitions", [], [([], sizes.days)])
-    database = connection.scalar(sa.text("SELECT pg_database_size(current_database())"))
+    database = execute(connection, "metrics.database_bytes").scalar_one()
     yield _gauge("database_bytes", "Size of the database", [], [([], float(database or 0))])
     if free is not None:
         yield _gauge("disk_free_bytes", "Free on the server's disk", [], [([], free)])

@@ -28,7 +28,7 @@ def tell(store: Store, context: Mapping[str, Any]) -> list[Problem]:
     with store.session() as own:  # conn_loader may not know where the data is
         free = free_bytes(own)
     with store.loading() as connection:
-        alone = execute(connection, "completeness.one_teller").scalar_one()
+        alone = execute(connection, "locks.try_alerts").scalar_one()
         connection.commit()
         if not alone:
             return []

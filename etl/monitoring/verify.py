@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from etl.database.engine import execute
 from etl.history import rollups
-from etl.models import HAS_ROWS
+from etl.models import FileState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +27,7 @@ def faults(connection: Connection) -> list[Disagreement]:
     """Every disagreement, none where all is well. Reads the whole of zeek.conn once, beside running loads."""
     with connection.begin():
         # READ ONLY is not to be had: the look for working processes takes locks, though of none that waits
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        execute(connection, "session.snapshot")
         return disagreements(connection)
 
 
@@ -61,7 +61,7 @@ def _rollups(connection: Connection) -> Iterator[Disagreement]:
 def _compare(ledger: sa.Row[Any], table: sa.Row[Any] | None) -> Iterator[str]:
     """What is wrong with one file; the ledger's terms are those that its rows in the tables date from."""
     found = table.found if table is not None else 0
-    counted = ledger.state in HAS_ROWS
+    counted = FileState(ledger.state).has_rows
     expected = (ledger.rows_loaded or 0) - ledger.rows_retired if counted else 0
     if found != expected:
         retired = f" less {ledger.rows_retired:,} that retention dropped" if ledger.rows_retired else ""

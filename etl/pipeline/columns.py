@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from etl import source
-from etl.fields import CONN
+from etl.fields import BY_ZEEK
 from etl.mapping import names
 from etl.models import Format
 from etl.reader import json_exact
@@ -46,7 +46,7 @@ def columns_of(
     path: str, formats: Sequence[Format], extra: Mapping[str, str], settings: Settings
 ) -> list[Column]:
     """The log's columns in its order: of the header, or of the first lines of a JSON log."""
-    known = names.Names(CONN, settings.aliases)
+    known = names.Names(settings.aliases)
     types = {name: t for f in formats for name, t in zip(f.fields, f.types, strict=False)} | dict(extra)
     nested: set[str] = set()
     written: dict[str, None] = {}
@@ -81,7 +81,7 @@ def _column(
     if name not in winners:
         return Column(name=name, type=kind, field=None, why=f"another column is {found}: kept in extra")
     why = "nested in id" if name in nested else HOW[rank]
-    field = known.log.by_zeek[found]
+    field = BY_ZEEK[found]
     return Column(name=name, type=kind or field.zeek_type, field=field.standard, why=why)
 
 

@@ -16,10 +16,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from etl import source
-from etl.database import engine
 from etl.errors import FileError
 from etl.loading import ledger, undo
-from etl.models import FoundFile
+from etl.models import FileState, FoundFile
 from etl.pipeline.evidence import content, half_written, whole
 from etl.settings import Settings
 
@@ -53,7 +52,7 @@ class Request:
     def wants_again(self, row: Row) -> bool:
         """Whether a file that was turned down is opened again."""
         asked = self.retry or self.accepted_by is not None
-        return row.state in ("refused", "failed") and (asked or ledger.outdated(row))
+        return row.state in (FileState.REFUSED, FileState.FAILED) and (asked or ledger.outdated(row))
 
 
 @dataclass(kw_only=True, slots=True)
@@ -97,9 +96,7 @@ def look(
     result, seen = Look(), set[int]()
     for path in paths:
         found: list[tuple[datetime, str, Waiting]] = []
-        for chunk in _chunks(
-            source.listed([path], sensors_of(settings), engine.log_of(connection).name), ledger.CHUNK
-        ):
+        for chunk in _chunks(source.listed([path], sensors_of(settings)), ledger.CHUNK):
             wanted = [
                 _resumed(connection, file)
                 for file in chunk
@@ -141,7 +138,7 @@ def _entered(
     ready: list[bool] = []
     judged: list[FoundFile] = []
     for file, row in zip(files, before, strict=True):
-        taken = row is not None and (row.state not in ledger.OPEN or row.batch_id is not None)
+        taken = row is not None and (not FileState(row.state).is_open or row.batch_id is not None)
         first_seen = row.first_seen if row else None
         ready.append(
             not patient
@@ -162,7 +159,7 @@ def _entered(
     _turn_down(connection, judged, rows, request.run_id)
     chosen = [(f, r) for f, r, ok in zip(judged, rows, ready, strict=True) if ok and f.turned_down is None]
     again = _opened_again(connection, [row for _, row in chosen], request, settings)
-    return [(f, r) for f, r in chosen if r.state in ledger.OPEN or r.etl_file_id in again]
+    return [(f, r) for f, r in chosen if FileState(r.state).is_open or r.etl_file_id in again]
 
 
 def _with_twin(file: FoundFile, settings: Settings) -> FoundFile:
@@ -175,7 +172,7 @@ def _turn_down(connection: Connection, files: Sequence[FoundFile], rows: Sequenc
     errors: dict[int, FileError] = {
         row.etl_file_id: file.turned_down
         for file, row in zip(files, rows, strict=True)
-        if file.turned_down is not None and row.state == "found"
+        if file.turned_down is not None and row.state == FileState.FOUND
     }
     ledger.turn_down(connection, errors, run_id)
 
@@ -184,12 +181,16 @@ def _opened_again(
     connection: Connection, rows: Sequence[Row], request: Request, settings: Settings
 ) -> set[int]:
     """Open files again that the call, a newer mapping or other bytes under the same name ask for."""
-    if request.accepted_by and (new := [row.etl_file_id for row in rows if row.state in ledger.OPEN]):
+    if request.accepted_by and (new := [row.etl_file_id for row in rows if FileState(row.state).is_open]):
         ledger.accept(connection, new, request.accepted_by)
     again = {row.etl_file_id for row in rows if request.wants_again(row)}
     if request.rehash:
-        changed = [row for row in rows if row.state not in ledger.OPEN and _differs(row, settings)]
-        loaded = [row.etl_file_id for row in changed if row.state not in ("refused", "failed", "skipped")]
+        changed = [row for row in rows if not FileState(row.state).is_open and _differs(row, settings)]
+        loaded = [
+            row.etl_file_id
+            for row in changed
+            if row.state not in (FileState.REFUSED, FileState.FAILED, FileState.SKIPPED)
+        ]
         again |= {row.etl_file_id for row in changed}
         if loaded:
             with connection.begin():

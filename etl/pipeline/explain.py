@@ -16,7 +16,7 @@ from etl.database.store import Store
 from etl.errors import FileError, Misuse, OtherLog
 from etl.fields import FIELDS
 from etl.loading import ledger
-from etl.models import Format, FoundFile, Reader, Reject, Scan
+from etl.models import FileState, Format, FoundFile, Reader, Reject, Scan
 from etl.pipeline.columns import Column, columns_of, version
 from etl.pipeline.discover import sensors_of
 from etl.pipeline.steps import budget_of, reader_of
@@ -145,7 +145,7 @@ def _would(file: FoundFile, reading: _Reading, settings: Settings, store: Store 
         return f"Without a database to ask, ingest would {_alone(reading, settings)}."
     with store.session() as connection:
         (row,) = ledger.known(connection, [file])
-        if row is not None and row.state not in ledger.OPEN:
+        if row is not None and not FileState(row.state).is_open:
             why = f": {row.reason}" if row.reason else ""
             return f"ingest would do nothing: the file is {row.state} since it was first loaded{why}."
         if reading.scan is not None and (same := _same_bytes(connection, reading.scan)):
@@ -169,7 +169,9 @@ def _path_of(connection: Connection, etl_file_id: int) -> str:
 def _alone(reading: _Reading, settings: Settings) -> str:
     """What comes of the file by itself; the rules of the gate are not asked."""
     if reading.error is not None:
-        verb = {"skipped": "skip it", "failed": "fail to read it"}.get(reading.error.state, "refuse it")
+        verb = {FileState.SKIPPED: "skip it", FileState.FAILED: "fail to read it"}.get(
+            reading.error.state, "refuse it"
+        )
         return f"{verb} ({reading.error.kind}): {reading.error}"
     assert reading.scan is not None
     rows, bad = reading.scan.rows_read, reading.rejects

@@ -25,6 +25,7 @@ from etl.database import engine
 from etl.database.store import Store
 from etl.errors import FileError, TransientError
 from etl.loading import ledger, undo
+from etl.models import FileState
 from etl.pipeline.discover import Look, Request, Waiting, look, sensors_of
 from etl.pipeline.runs import begin, end, in_batches, new_id
 from etl.pipeline.steps import publish_claimed, reader_of
@@ -69,7 +70,8 @@ class Summary:
         return [
             r
             for r in self.results
-            if r.recorded is None and (r.state in ("refused", "failed") or r.kind == "not_replaced")
+            if r.recorded is None
+            and (r.state in (FileState.REFUSED, FileState.FAILED) or r.kind == "not_replaced")
         ]
 
 
@@ -220,7 +222,7 @@ def _work_off(store: Store, ids: Sequence[int], run_id: str) -> None:
             with engine.batch_lock(connection, batch_id):
                 if ledger.claim(connection, batch_id, ids, run_id):
                     publish_claimed(store, connection, batch_id)
-            ids = [row.etl_file_id for row in ledger.by_id(connection, ids) if row.state in ledger.OPEN]
+            ids = [row.etl_file_id for row in ledger.by_id(connection, ids) if FileState(row.state).is_open]
             if not ids:
                 return
             time.sleep(POLL_SECONDS)
@@ -259,7 +261,7 @@ def _try(path: str, settings: Settings) -> FileResult:
     with reader_of(path, settings) as reader:
         rejects = sum(len(block.rejects) for block in reader)
         scan = reader.scan()
-    state = "incomplete" if scan.incomplete else "readable"
+    state = FileState.INCOMPLETE if scan.incomplete else "readable"
     return FileResult(
         path=path,
         state=state,

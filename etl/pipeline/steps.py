@@ -13,7 +13,6 @@ from etl import source
 from etl.database import engine
 from etl.database.store import Store
 from etl.errors import DayRetired, DiskFull, FileError
-from etl.fields import CONN, Log
 from etl.loading import batch, ledger
 from etl.loading import publish as publishing
 from etl.loading import stage as staging
@@ -91,7 +90,7 @@ def _stage(
     engine.label(connection, "stage", batch_id)
     replacing = any(file.before or file.replaces for file in files)
     on_part = head.take if head and not replacing else _go_on
-    opener = partial(reader_of, settings=store.settings, log=store.log)
+    opener = partial(reader_of, settings=store.settings)
     staging.stage(connection, batch_id, files, opener, on_part)
     if head:
         head.take_last()
@@ -117,12 +116,12 @@ def _require_room(store: Store, size: int) -> None:
 
 
 @contextmanager
-def reader_of(path: str, settings: Settings, log: Log = CONN) -> Iterator[Reader]:
+def reader_of(path: str, settings: Settings) -> Iterator[Reader]:
     """A reader of a path of the ledger; raises Unreadable."""
     from etl.reader.files import ConnReader
 
     with source.opened(path) as stream:
-        yield ConnReader(stream, options=settings.read_options(log))
+        yield ConnReader(stream, options=settings.read_options())
 
 
 def _validated(

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy.engine import URL, Connection
 
-from etl.database.engine import execute, log_of
+from etl.database.engine import execute
 from etl.quality import gx
 from etl.quality.rules import LEDGER_RULES, rules, under_policy
 
@@ -68,7 +68,7 @@ def gate(
     Raises:
         PermanentError: a rule cannot be evaluated at all; nothing passes a gate that does not work.
     """
-    wanted = under_policy(rules("gate", log_of(connection).name), policy.severities)
+    wanted = under_policy(rules("gate"), policy.severities)
     outcomes = {
         rule.name: Outcome(suite=rule.suite, rule=rule.name, severity=rule.severity, column=rule.column)
         for rule in (*wanted, *LEDGER_RULES)

@@ -26,8 +26,6 @@ class Rule:
 
     suite: str
     stage: str
-    log: str
-    """Whose rows it is about."""
     name: str
     severity: str
     why: str
@@ -49,7 +47,6 @@ def _ledger_rule(name: str, *, why: str, source: str) -> Rule:
     return Rule(
         suite="ledger",
         stage="gate",
-        log="conn",
         name=name,
         severity="critical",
         why=why,
@@ -79,13 +76,13 @@ _CONFLICT = (
 """Of ``identity_conflict``, which is decided in publish."""
 
 
-def rules(stage: str, log: str = "conn") -> tuple[Rule, ...]:
-    """All rules of a log's suites of a stage, in the order of files and of each file.
+def rules(stage: str) -> tuple[Rule, ...]:
+    """All rules of the suites of a stage, in the order of files and of each file.
 
     Raises:
-        EnvironmentProblem: a suite file is broken, or two rules of a log share a name.
+        EnvironmentProblem: a suite file is broken, or two rules of a stage share a name.
     """
-    return tuple(rule for rule in all_rules() if (rule.stage, rule.log) == (stage, log))
+    return tuple(rule for rule in all_rules() if rule.stage == stage)
 
 
 @cache
@@ -101,7 +98,7 @@ def all_rules() -> tuple[Rule, ...]:
             raise EnvironmentProblem(
                 f"{path.name} is no suite of ours: {error!r}", hint="mend it, or install conn-etl again"
             ) from error
-    if len({(rule.log, rule.stage, rule.name) for rule in found}) < len(found):
+    if len({(rule.stage, rule.name) for rule in found}) < len(found):
         raise EnvironmentProblem(
             "two rules in expectations/ have the same meta.rule", hint="give each its own"
         )
@@ -113,7 +110,6 @@ def _rule(suite: Mapping[str, Any], definition: Mapping[str, Any]) -> Rule:
     return Rule(
         suite=suite["name"],
         stage=suite["meta"]["stage"],
-        log=suite["meta"]["log"],
         name=meta["rule"],
         severity=definition["severity"],
         why=meta["why"],

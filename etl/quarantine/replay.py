@@ -22,6 +22,7 @@ from etl.database import engine, schema
 from etl.database.engine import execute
 from etl.database.store import Store
 from etl.errors import Misuse
+from etl.fields import COPY_COLUMNS
 from etl.loading import batch, ledger
 from etl.models import Format
 from etl.quality import gate
@@ -173,10 +174,10 @@ def _stage_lines(
     from etl.loading.copy_csv import to_csv
     from etl.reader.reread import read_again
 
-    frame, faults = read_again(of_file, line_format, store.log, store.settings.aliases)
+    frame, faults = read_again(of_file, line_format, store.settings.aliases)
     if frame.height:
         csv = to_csv(frame, etl_file_id)
-        engine.copy_in(connection, batch.table(batch_id), store.log.copy_columns, csv)
+        engine.copy_in(connection, batch.table(batch_id), COPY_COLUMNS, csv)
     if faults:
         execute(
             connection,
@@ -185,7 +186,7 @@ def _stage_lines(
             lines=[fault.line for fault in faults],
             fields=[fault.field for fault in faults],
             reasons=[fault.reason for fault in faults],
-            rules=[fault.rule(store.log) for fault in faults],
+            rules=[fault.rule for fault in faults],
         )
 
 

@@ -51,11 +51,10 @@ class Answer:
 def reading(connection: Connection, timeout: timedelta) -> Iterator[Connection]:
     """A read-only transaction as conn_reader, each statement of it bounded by ``timeout``."""
     with connection.begin():
-        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-        connection.exec_driver_sql(
-            f"SET LOCAL statement_timeout = {max(1, int(timeout.total_seconds() * 1000))}"
-        )
-        connection.exec_driver_sql("SET LOCAL ROLE conn_reader")
+        execute(connection, "session.read_only")
+        limit = max(1, int(timeout.total_seconds() * 1000))
+        execute(connection, "session.statement_timeout", limit=str(limit))
+        execute(connection, "session.act_as_reader")
         yield connection
 
 

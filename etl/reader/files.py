@@ -15,7 +15,6 @@ from typing import BinaryIO
 import polars as pl
 
 from etl.errors import NotAConnLog
-from etl.fields import Log
 from etl.mapping.names import Names
 from etl.mapping.values import Fault, empty, standard
 from etl.models import Block, Format, RawLine, ReadOptions, Reject, Scan
@@ -96,11 +95,11 @@ class ConnReader:
             self._formats.setdefault(part.format)
             faults = list(part.faults)
             if part.raw is not None:
-                frame, uncast = standard(part.raw, self._options.log)
+                frame, uncast = standard(part.raw)
                 frames.append(frame)
                 faults += uncast
             rejects += [self._reject(piece, fault, part.format) for fault in faults]
-        frame = _joined(frames, self._options.log)
+        frame = _joined(frames)
         rows = sum(part.rows for part in parts)
         if rows != frame.height + len(rejects):
             raise RuntimeError(
@@ -119,7 +118,7 @@ class ConnReader:
         if self._source is None:
             if not piece.data.strip():
                 return
-            names = Names(self._options.log, self._options.aliases)
+            names = Names(self._options.aliases)
             self._source = TsvSource(names) if _is_tsv(piece.data) else JsonSource(names)
         yield from self._source.read(piece)
 
@@ -131,7 +130,7 @@ class ConnReader:
             cut=len(raw) > bound,
             field=fault.field,
             reason=fault.reason,
-            rule=fault.rule(self._options.log),
+            rule=fault.rule,
             format=format_,
         )
 
@@ -190,11 +189,11 @@ def _is_tsv(data: bytes) -> bool:
     raise NotAConnLog("binary data" if binary else "neither Zeek TSV (no header) nor JSON lines")
 
 
-def _joined(frames: list[pl.DataFrame], log: Log) -> pl.DataFrame:
+def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:
     """One frame in the order of the lines."""
     frames = [frame for frame in frames if frame.height]
     if not frames:
-        return empty(log)
+        return empty()
     if len(frames) == 1:
         return frames[0]
     return pl.concat(frames, rechunk=True).sort("etl_line")

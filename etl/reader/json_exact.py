@@ -12,7 +12,7 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
-from etl.fields import Field
+from etl.fields import BY_ZEEK, LOG, Field
 from etl.mapping.names import LOG_COLUMN, Names
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -67,14 +67,14 @@ def parse(line: bytes, names: Names) -> tuple[dict[str, str | None], dict[str, A
         Bad: the line is no JSON object, of another log, or a value has a type that its field cannot have.
     """
     members = _flat(_loaded(line))
-    if members.get(LOG_COLUMN) not in (None, names.log.name):
+    if members.get(LOG_COLUMN) not in (None, LOG):
         raise Bad("other_log")
     columns = names.resolve(members)
     row: dict[str, str | None] = {}
     further: dict[str, Any] = {}
     for key, value in members.items():
         if (field := columns.get(key)) is not None:
-            row[field] = None if value is None else _value(names.log.by_zeek[field], value)
+            row[field] = None if value is None else _value(BY_ZEEK[field], value)
         elif value is not None and key != LOG_COLUMN:
             further[key] = value
     return row, further

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from etl.fields import Field
+from etl.fields import BY_ZEEK, LOG, Field
 from etl.mapping.names import LOG_COLUMN, Names
 from etl.reader import extra, json_exact
 from etl.reader.compression import TAKEN_FOR_PACKED
@@ -103,10 +103,10 @@ def learnt(sample: Sequence[dict[str, Any]], names: Names) -> Plan:
             or json_exact.unstorable(name)
         ):
             continue
-        dtype = _field_type(names.log.by_zeek[field], seen) if field else _further_type(name, seen)
+        dtype = _field_type(BY_ZEEK[field], seen) if field else _further_type(name, seen)
         if dtype is not None and len(columns) < _MOST_COLUMNS:
             columns.append(_Column(key=key, inner=inner, field=field, dtype=dtype))
-    return Plan(columns, names.log.name)
+    return Plan(columns)
 
 
 def _field_type(field: Field, seen: Sequence[Any]) -> Any:
@@ -136,9 +136,8 @@ def _further_type(name: str, seen: Sequence[Any]) -> Any:
 class Plan:
     """Reads lines of one shape."""
 
-    def __init__(self, columns: Sequence[_Column], log_name: str) -> None:
+    def __init__(self, columns: Sequence[_Column]) -> None:
         """Without columns every line is doubtful."""
-        self._log_name = log_name
         self._schema: dict[str, Any] = {c.key: c.dtype for c in columns if c.inner is None}
         if nested := {c.inner: c.dtype for c in columns if c.inner is not None}:
             self._schema["id"] = pl.Struct(nested)
@@ -246,7 +245,7 @@ class Plan:
     def _raw(self, frame: pl.DataFrame, numbers: npt.NDArray[np.int64]) -> Raw:
         other: list[int] = []
         if LOG_COLUMN in self._schema:
-            here = frame[LOG_COLUMN].is_null() | (frame[LOG_COLUMN] == self._log_name)
+            here = frame[LOG_COLUMN].is_null() | (frame[LOG_COLUMN] == LOG)
             if not here.all():
                 other = numbers[~here.to_numpy()].tolist()
                 frame, numbers = frame.filter(here), numbers[here.to_numpy()]

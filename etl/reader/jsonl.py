@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from etl.errors import MissingColumn, NotAConnLog, OtherLog
+from etl.fields import LOG, REQUIRED
 from etl.mapping.names import LOG_COLUMN, Names, is_other_log
 from etl.mapping.values import Fault, text_frame
 from etl.models import Format
@@ -40,7 +41,7 @@ class JsonSource:
     def __init__(self, names: Names) -> None:
         self.format = FORMAT
         self.extra: dict[str, str] = {}
-        self._names, self._log = names, names.log
+        self._names = names
         self._plans: list[Plan] = []
         self._seen: set[str] = set()
 
@@ -50,7 +51,7 @@ class JsonSource:
         Raises:
             NotAConnLog: the file begins with no object on one line (pretty-printed JSON among others).
             MissingColumn: nothing in the first piece has a column that every row needs.
-            OtherLog: the first piece names another log alone, or has no column that only this log has.
+            OtherLog: the first piece names another log alone, or has no column that only conn has.
         """
         lines, crowded = _without_crowded(Lines.of(piece))
         if crowded:
@@ -75,12 +76,12 @@ class JsonSource:
             _refuse_shape(lines)
         self._seen = {key for keys in found for key in json_exact.flat_keys(keys)}
         paths = [members[LOG_COLUMN] for members in found if members.get(LOG_COLUMN) is not None]
-        marks = (f'"_path":{space}"{self._log.name}"'.encode() for space in ("", " "))
+        marks = (f'"_path":{space}"{LOG}"'.encode() for space in ("", " "))
         named_here = any(mark in lines.data for mark in marks)
-        if paths and self._log.name not in paths and len(paths) == len(found) and not named_here:
-            raise OtherLog(f"a log of {str(paths[0])[:100]}, not of {self._log.name}")
-        if found and not paths and is_other_log(self._seen, self._log):
-            raise OtherLog(f"JSON with columns of another log, and none that only {self._log.name} has")
+        if paths and LOG not in paths and len(paths) == len(found) and not named_here:
+            raise OtherLog(f"a log of {str(paths[0])[:100]}, not of {LOG}")
+        if found and not paths and is_other_log(self._seen):
+            raise OtherLog(f"JSON with columns of another log, and none that only {LOG} has")
         self._plans.append(learnt(found, self._names))
 
     def _judge(self, parts: list[Part]) -> None:
@@ -90,7 +91,7 @@ class JsonSource:
             return
         seen = {field for key in self._seen if (field := self._names.find(key)[0])}
         seen |= {name for raw in raws for name in raw.columns if raw[name].null_count() < raw.height}
-        if missing := [field.zeek for field in self._log.required if field.zeek not in seen]:
+        if missing := [field.zeek for field in REQUIRED if field.zeek not in seen]:
             raise MissingColumn(f"none of its first {rows:,} rows has {', '.join(missing)}")
 
     # --- lines by plan, the doubtful ones again ---------------------------------------------------------------
@@ -131,7 +132,7 @@ class JsonSource:
             for key, value in further.items():
                 self.extra.setdefault(key, json_exact.kind(value))
             rows.append({**row, "etl_line": number, "extra": text})
-        raw = text_frame(rows, self._log) if rows else None
+        raw = text_frame(rows) if rows else None
         return Part(format=FORMAT, rows=len(rows) + len(faults), raw=raw, faults=faults)
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import polars as pl
 
 from etl.errors import FileError
-from etl.fields import Log
 from etl.mapping.names import Names
 from etl.mapping.values import Fault, empty, standard, text_frame
 from etl.models import Format
@@ -28,7 +27,7 @@ def stored_format(value: Mapping[str, Any]) -> Format:
 
 
 def read_again(
-    lines: Sequence[tuple[int, bytes]], format_: Format, log: Log, aliases: Mapping[str, str]
+    lines: Sequence[tuple[int, bytes]], format_: Format, aliases: Mapping[str, str]
 ) -> tuple[pl.DataFrame, list[Fault]]:
     """Map lines (number, bytes without line end) of one file and format.
 
@@ -36,13 +35,13 @@ def read_again(
         A standard frame (``mapping.frame_schema``) of those that are rows now, and the fault of each other line.
     """
     read = _tsv if format_.kind == "tsv" else _json
-    raws, faults = read(lines, format_, Names(log, aliases))
+    raws, faults = read(lines, format_, Names(aliases))
     frames = []
     for raw in raws:
-        frame, uncast = standard(raw, log)
+        frame, uncast = standard(raw)
         frames.append(frame)
         faults += uncast
-    frame = pl.concat(frames) if frames else empty(log)
+    frame = pl.concat(frames) if frames else empty()
     if frame.height + len(faults) != len(lines):
         raise RuntimeError(f"{len(lines)} lines read again, {frame.height} mapped, {len(faults)} at fault")
     return frame, faults
@@ -81,4 +80,4 @@ def _json(
             rows.append({**row, "etl_line": number, "extra": json_exact.encoded(further)})
         except json_exact.Bad as bad:
             faults.append(Fault(line=number, field=bad.field, reason=bad.reason))
-    return ([text_frame(rows, names.log)] if rows else []), faults
+    return ([text_frame(rows)] if rows else []), faults

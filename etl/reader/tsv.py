@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from etl.errors import MissingColumn, NotAConnLog, OtherLog
+from etl.fields import LOG, REQUIRED
 from etl.mapping.names import Names, is_other_log
 from etl.mapping.values import Fault
 from etl.reader.chunks import Piece
@@ -23,7 +24,7 @@ class TsvSource:
     def __init__(self, names: Names) -> None:
         self.format = START
         self.extra: dict[str, str] = {}
-        self._names, self._log = names, names.log
+        self._names = names
         self._table: Table | None = None
         self._own = self._other = False
 
@@ -43,18 +44,18 @@ class TsvSource:
             else:
                 yield self._rows(run)
         if self._other and not self._own:
-            raise OtherLog(f"a log of {self.format.path}, not of {self._log.name}")
+            raise OtherLog(f"a log of {self.format.path}, not of {LOG}")
 
     def _head(self, run: Run) -> None:
         after = headed(self.format, run.data)
         if after != self.format:
             self.format, self._table = after, None
         if after.path is not None:
-            self._own |= after.path == self._log.name
-            self._other |= after.path != self._log.name
+            self._own |= after.path == LOG
+            self._other |= after.path != LOG
 
     def _rows(self, run: Run) -> Part:
-        if self.format.path not in (None, self._log.name):
+        if self.format.path not in (None, LOG):
             return self._rejected([number for number, _ in filled(run)], "other_log")
         if self._table is None:
             if not any(filled(run)):
@@ -68,12 +69,12 @@ class TsvSource:
 
     def _begun(self, line: int) -> Table:
         columns = columns_of(self.format, self._names)
-        if self.format.path is None and is_other_log(self.format.fields, self._log):
+        if self.format.path is None and is_other_log(self.format.fields):
             raise OtherLog(
-                f"a Zeek log without #path, with columns of another log, and none that only {self._log.name} has"
+                f"a Zeek log without #path, with columns of another log, and none that only {LOG} has"
             )
         found = {column.field for column in columns}
-        if missing := [field.zeek for field in self._log.required if field.zeek not in found]:
+        if missing := [field.zeek for field in REQUIRED if field.zeek not in found]:
             raise MissingColumn(f"the header above line {line} lacks {', '.join(missing)}")
         self._own = True
         self.extra |= {column.name: column.zeek_type for column in columns if column.field is None}

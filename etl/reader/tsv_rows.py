@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from etl.fields import BY_ZEEK
 from etl.mapping.names import Names
 from etl.mapping.values import Fault
 from etl.models import Format
@@ -77,7 +78,7 @@ def columns_of(format_: Format, names: Names) -> list[Column]:
                 id=field or f"+{i}",
                 field=field,
                 name=name if times == 1 else f"{name}#{times}",
-                zeek_type=names.log.by_zeek[field].standard_type if field else types[i],
+                zeek_type=BY_ZEEK[field].standard_type if field else types[i],
             )
         )
     return columns

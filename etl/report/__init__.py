@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.engine import Connection
 
 from etl.database.engine import execute
-from etl.models import HAS_ROWS
+from etl.models import FileState
 from etl.report.facts import Facts, gather
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def build(connection: Connection, since: datetime | None = None, until: datetime
 def render(facts: Facts) -> str:
     """The page of these facts."""
     totals = {
-        term: sum(row[term] for row in facts["files"] if row["state"] in HAS_ROWS)
+        term: sum(row[term] for row in facts["files"] if FileState(row["state"]).has_rows)
         for term in ("rows_read", "rows_loaded", "rows_duplicate", "rows_quarantined")
     }
     return _template("report.html.j2").render(

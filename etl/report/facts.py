@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from etl.database.engine import execute
-from etl.fields import CONN, CONN_STATES
+from etl.fields import CONN_STATES, STANDARD_NAMES
+from etl.models import FileState
 from etl.quality.rules import reasons
 
 Facts = dict[str, Any]
@@ -33,7 +34,8 @@ def gather(connection: Connection, since: datetime | None, until: datetime | Non
     since, until: bounds of ``"@timestamp"``, the second one excluded; None is where the rows begin or end.
     """
     with connection.begin():
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        execute(connection, "session.snapshot")
+        execute(connection, "session.read_only")
         whole = execute(connection, "report.span").one()
         now = datetime.now(UTC)
         span = {"since": since or whole.since or now, "until": until or whole.until or now}
@@ -62,11 +64,10 @@ def _ask(connection: Connection, name: str, **values: Any) -> Rows:
 def _rows(connection: Connection, span: Mapping[str, datetime]) -> Facts:
     bucket = "hour" if span["until"] - span["since"] <= timedelta(days=DAYS_BY_HOUR) else "day"
     kinds: dict[str, Rows] = {}
-    # few groups come out, but the planner expects one a row and would sort them all on disk
-    connection.exec_driver_sql("SET LOCAL enable_sort = off")
+    execute(connection, "session.hash_only")
     for row in _ask(connection, "profile", **span, bucket=bucket, services=SERVICES):
         kinds.setdefault(row.pop("kind"), []).append(row)
-    connection.exec_driver_sql("SET LOCAL enable_sort = on")
+    execute(connection, "session.sort_again")
     volume = [
         {"at": row["name"], "rows": row["total"], "bytes": int(row["bytes"])}
         for row in kinds.get("volume", [])
@@ -74,7 +75,7 @@ def _rows(connection: Connection, span: Mapping[str, datetime]) -> Facts:
     total = sum(row["rows"] for row in volume)
     meanings = {state.code: state.meaning for state in CONN_STATES}
     filled = {row["name"]: row["total"] for row in kinds.get("filled", [])}
-    nullable = [name for name in (*CONN.standard_names, "extra") if name in filled]
+    nullable = [name for name in (*STANDARD_NAMES, "extra") if name in filled]
     return {
         "rows": total,
         "bucket": bucket,
@@ -139,13 +140,13 @@ def _quarantine(connection: Connection, span: Mapping[str, datetime]) -> Rows:
 def verdict(facts: Facts) -> Facts:
     """One word, one sentence and the reasons: ``bad``, ``attention`` or ``good``."""
     files = {row["state"]: row["files"] for row in facts["files"]}
-    turned_down = files.get("refused", 0) + files.get("failed", 0)
+    turned_down = files.get(FileState.REFUSED, 0) + files.get(FileState.FAILED, 0)
     open_lines = sum(row["lines"] for row in facts["quarantine"] if row["state"] == "open")
     missing = sum(row["state"] == "missing" for row in facts["completeness"])
     warned = [row["rule"] for row in facts["rules"] if row["failed"] and row["severity"] != "critical"]
     counted = (
         (turned_down, "file refused or failed", "files refused or failed"),
-        (files.get("incomplete", 0), "file cut short", "files cut short"),
+        (files.get(FileState.INCOMPLETE, 0), "file cut short", "files cut short"),
         (open_lines, "line open in quarantine", "lines open in quarantine"),
         (missing, "window missing", "windows missing"),
         (len(warned), "rule warns", "rules warn"),

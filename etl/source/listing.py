@@ -34,10 +34,10 @@ class _Entry:
     error: FileError | None = None
 
 
-def listed(paths: Iterable[str], sensors: Sensors | None = None, log: str = "conn") -> Iterator[FoundFile]:
+def listed(paths: Iterable[str], sensors: Sensors | None = None) -> Iterator[FoundFile]:
     """The files under the given paths: in the order given, folders by name, within a folder by window, then path.
 
-    A path given itself is taken whatever its name; in a folder, files of other logs than ``log`` come back turned down.
+    A path given itself is taken whatever its name; in a folder, files of other logs come back turned down.
 
     Raises:
         Misuse: a path does not exist.
@@ -49,12 +49,12 @@ def listed(paths: Iterable[str], sensors: Sensors | None = None, log: str = "con
         if stdin.is_stdin(given):
             yield _found(_piped(given), chosen)
         elif remote.is_remote(given):
-            yield from _remote(given, chosen, log)
+            yield from _remote(given, chosen)
         else:
-            yield from _local(given, chosen, log)
+            yield from _local(given, chosen)
 
 
-def _local(given: str, sensors: Sensors, log: str) -> Iterator[FoundFile]:
+def _local(given: str, sensors: Sensors) -> Iterator[FoundFile]:
     if not given:  # the shell's, where a variable is not set; it would stand for the current folder
         raise Misuse("an empty path", hint="give a log, or a folder of logs")
     path = os.path.abspath(local_path(given))  # noqa: PTH100  resolve() would rename what a symlink names
@@ -71,7 +71,7 @@ def _local(given: str, sensors: Sensors, log: str) -> Iterator[FoundFile]:
             f"{ledger_path(path)}: permission denied", hint="let this user read the folder"
         )
     for entries in _folders(path):
-        yield from _arranged(entries, sensors, log)
+        yield from _arranged(entries, sensors)
 
 
 def _piped(given: str) -> _Entry:
@@ -80,7 +80,7 @@ def _piped(given: str) -> _Entry:
     return _Entry(path=given, shown=given, size=kept.size, mtime=kept.mtime)
 
 
-def _remote(given: str, sensors: Sensors, log: str) -> Iterator[FoundFile]:
+def _remote(given: str, sensors: Sensors) -> Iterator[FoundFile]:
     try:
         if (found := remote.info(given)) is None:
             raise Misuse(
@@ -90,7 +90,7 @@ def _remote(given: str, sensors: Sensors, log: str) -> Iterator[FoundFile]:
             yield _found(replace(_object(found), path=given, shown=given), sensors)
             return
         for files in remote.folders(given, _wanted):
-            yield from _arranged([_object(file) for file in files], sensors, log)
+            yield from _arranged([_object(file) for file in files], sensors)
     except (FileNotFoundError, PermissionError) as error:
         raise EnvironmentProblem(
             f"{given}: {error}", hint="see that these credentials may list and read it"
@@ -169,16 +169,16 @@ def _failed(path: str, error: FileError) -> _Entry:
     )
 
 
-def _named(entry: _Entry, log: str) -> _Entry:
+def _named(entry: _Entry) -> _Entry:
     """Turn down what is another log by its name."""
-    if entry.error is None and is_other(entry.shown.rpartition("/")[2], log):
+    if entry.error is None and is_other(entry.shown.rpartition("/")[2]):
         return replace(entry, error=OtherLog("the name is that of another log"))
     return entry
 
 
-def _arranged(found: Sequence[_Entry], sensors: Sensors, log: str) -> list[FoundFile]:
+def _arranged(found: Sequence[_Entry], sensors: Sensors) -> list[FoundFile]:
     """The files of one folder by window and path; a log that is there plain and packed knows of it."""
-    entries = [_named(entry, log) for entry in found]
+    entries = [_named(entry) for entry in found]
     forms: dict[str, list[str]] = defaultdict(list)
     for entry in entries:
         if entry.error is None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
 
+from etl.fields import LOG
+
 Window = tuple[datetime | None, datetime | None]
 """Start and end in UTC; None where the name does not tell."""
 
@@ -47,10 +49,10 @@ _SHORT = re.compile(r"(?<!\d)(?P<day>\d{2}-\d{2}-\d{2})_(?P<start>\d{2}\.\d{2}\.
 """Zeek's old default, ``conn-24-01-01_00.00.00.log``."""
 
 
-def is_other(name: str, log: str) -> bool:
-    """Whether a file's name says that it is another log than this one."""
+def is_other(name: str) -> bool:
+    """Whether a file's name says that it is another log than conn."""
     found = NAMES.match(name)
-    return found is not None and (found["log"] or "").lower() != log
+    return found is not None and (found["log"] or "").lower() != LOG
 
 
 def window(path: str, zone: tzinfo = UTC, interval: timedelta | None = None) -> Window:

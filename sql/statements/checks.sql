@@ -28,7 +28,7 @@ WITH profile AS MATERIALIZED (
         count(*) FILTER (WHERE src_bytes > 0 AND dst_bytes > 0) AS talked,
         count(*) FILTER (WHERE src_bytes > 0 AND dst_bytes > 0 AND network_application IS NULL) AS unknown
     FROM zeek.conn
-    WHERE "@timestamp" >= CAST(:first AS timestamptz) AND "@timestamp" < CAST(:after AS timestamptz)
+    WHERE "@timestamp" >= etl.day_start(CAST(:day AS date)) AND "@timestamp" < etl.day_start(CAST(:day AS date) + 1)
     GROUP BY 1, 2, 3
 ),
 
@@ -63,7 +63,7 @@ WHERE
         FROM etl.file
         WHERE file.rows_loaded > 0
     )
-    AND hours.hour + interval '1 hour' > (SELECT min(file.min_timestamp) AT TIME ZONE 'UTC' FROM etl.file)
+    AND hours.hour + interval '1 hour' > (SELECT first_row AT TIME ZONE 'UTC' FROM etl.loaded_span)
 UNION ALL
 SELECT
     CAST(:day AS date),
@@ -98,10 +98,12 @@ FROM profile, all_rows
 GROUP BY profile.protocol, all_rows.total;
 
 -- name: forget_measures
+-- Forget the measures of a day.
 DELETE FROM etl.day_measure WHERE day = :day;
 
 -- name: unmeasured
--- Days that the day's measures are compared with and that nobody has measured: each has a partition.
+-- Days that the measures of this day are compared with (28 days of hours, 14 of shares: see etl.drift), that have a
+-- partition and no measures yet.
 SELECT day.day::date AS day
 FROM generate_series(CAST(:day AS date) - 28, CAST(:day AS date) - 1, interval '1 day') AS day (day)
 WHERE
@@ -111,16 +113,20 @@ WHERE
 ORDER BY day.day;
 
 -- name: rows_of
+-- Number of rows of a day: of the relation etl.conn_relation.
 SELECT count(*) FROM zeek.conn
-WHERE "@timestamp" >= CAST(:first AS timestamptz) AND "@timestamp" < CAST(:after AS timestamptz);
+WHERE "@timestamp" >= etl.day_start(CAST(:day AS date)) AND "@timestamp" < etl.day_start(CAST(:day AS date) + 1);
 
 -- name: measures_of
+-- Number of measures of a day: of the relation etl.drift.
 SELECT count(*) FROM etl.day_measure WHERE day = :day;
 
 -- name: forget_results
+-- Forget what these suites found on a day.
 DELETE FROM etl.expectation_result WHERE day = :day AND suite = ANY(:suites);
 
 -- name: record
+-- Store what rules found on a day: one row per rule, and one per file in which it failed.
 INSERT INTO etl.expectation_result (run_id, day, etl_file_id, suite, rule, severity, success, rows, failed, sample)
 SELECT
     :run, :day, result.etl_file_id, result.suite, result.rule, result.severity, result.failed = 0, result.rows,
@@ -138,9 +144,7 @@ SELECT DISTINCT day.day::date AS day
 FROM etl.file
 CROSS JOIN
     LATERAL generate_series(
-        date_trunc('day', file.min_timestamp AT TIME ZONE 'UTC'),
-        date_trunc('day', file.max_timestamp AT TIME ZONE 'UTC'),
-        interval '1 day'
+        etl.day_of(file.min_timestamp), etl.day_of(file.max_timestamp), interval '1 day'
     ) AS day (day)
 WHERE
     file.finished_at >= CAST(:since AS timestamptz) AND file.rows_loaded > 0
@@ -149,11 +153,14 @@ ORDER BY 1 DESC
 LIMIT :most;
 
 -- name: conn_relation
+-- The relation conn_relation of a day, for the suites that name it.
 SELECT * FROM etl.conn_relation
-WHERE "@timestamp" >= CAST(:first AS timestamptz) AND "@timestamp" < CAST(:after AS timestamptz);
+WHERE "@timestamp" >= etl.day_start(CAST(:day AS date)) AND "@timestamp" < etl.day_start(CAST(:day AS date) + 1);
 
 -- name: drift
+-- The relation drift of a day, for the suites that name it.
 SELECT * FROM etl.drift WHERE day = CAST(:day AS date);
 
 -- name: newest_day
-SELECT CAST(max(max_timestamp) AT TIME ZONE 'UTC' AS date) FROM etl.file WHERE rows_loaded > 0;
+-- The newest day with rows.
+SELECT etl.day_of(last_row) FROM etl.loaded_span;

@@ -1,5 +1,5 @@
 -- name: holes
--- Missing windows that touch an hour in which the sensor is not quiet.
+-- Missing windows that touch an hour in which the sensor is not configured as quiet.
 SELECT sensor, window_start, window_end
 FROM etl.completeness
 WHERE
@@ -23,7 +23,7 @@ WHERE
 ORDER BY sensor, window_start;
 
 -- name: lagging
--- Every sensor whose logs are not simply old, with the length of its newest window where that is known.
+-- Sensors that are behind, but not by so much that their logs are simply old, with the length of their newest window.
 SELECT
     lag.sensor, lag.newest_window_end, lag.behind,
     (
@@ -38,7 +38,7 @@ WHERE lag.behind > CAST(:most AS interval) AND lag.behind < CAST(:old AS interva
 ORDER BY lag.sensor;
 
 -- name: problems
--- What is wrong now by the ledger: files turned down, rules that found something lately.
+-- Problems by the ledger: files that were refused or failed, rules that failed, and a quarantine that grows.
 SELECT
     'file:' || etl_file_id AS problem,
     'critical' AS severity,
@@ -62,12 +62,8 @@ WHERE created_at >= CAST(:since AS timestamptz)
 HAVING count(*) > CAST(:growth AS bigint)
 ORDER BY 1;
 
--- name: one_teller
--- Two runs that end at once would both tell the same.
-SELECT pg_try_advisory_lock(7106);
-
 -- name: see_problem
--- A problem that comes back after it had gone is told again.
+-- Note an open problem; one that recurs after it had gone is notified again.
 INSERT INTO etl.problem (problem, severity, what) VALUES (:problem, :severity, :what)
 ON CONFLICT (problem) DO UPDATE
     SET
@@ -75,9 +71,11 @@ ON CONFLICT (problem) DO UPDATE
         told_at = CASE WHEN problem.gone_at IS NULL THEN problem.told_at END, gone_at = NULL;
 
 -- name: gone_problems
+-- Close the problems that are open and were not seen now.
 UPDATE etl.problem SET gone_at = now() WHERE gone_at IS NULL AND problem <> all(CAST(:problems AS text []));
 
 -- name: untold
+-- Open critical problems of these kinds that nobody was notified of.
 SELECT problem, severity, what, first_seen
 FROM etl.problem
 WHERE
@@ -86,7 +84,9 @@ WHERE
 ORDER BY first_seen, problem;
 
 -- name: told
+-- Note that somebody was notified of these problems.
 UPDATE etl.problem SET told_at = now() WHERE problem = ANY(CAST(:problems AS text []));
 
 -- name: standing
+-- All open problems.
 SELECT problem, severity, what, first_seen, told_at FROM etl.problem WHERE gone_at IS NULL ORDER BY severity, problem;

@@ -1,4 +1,5 @@
 -- name: server
+-- What the server and this session are: version, lock table, user, encoding.
 SELECT
     current_setting('server_version_num')::integer AS version,
     current_setting('max_locks_per_transaction')::integer AS max_locks,
@@ -7,6 +8,7 @@ SELECT
     pg_encoding_to_char((SELECT encoding FROM pg_database WHERE datname = current_database())) AS encoding;
 
 -- name: roles
+-- The three roles: whether each is there, and whether this user is a member.
 SELECT
     wanted.name,
     roles.rolname IS NOT NULL AS there,
@@ -28,7 +30,7 @@ CROSS JOIN
 WHERE pg_inherits.inhparent = to_regclass('zeek.conn');
 
 -- name: windows
--- The newest windows of each sensor that brought rows.
+-- The newest windows of each sensor that brought rows; twelve show a wrong time zone and cost little.
 SELECT sensor, etl_file_id, window_start, window_end, max_timestamp
 FROM (
     SELECT
@@ -43,6 +45,7 @@ WHERE from_the_last <= 12
 ORDER BY sensor, window_start;
 
 -- name: last_end
+-- When the last connection of a file ended.
 SELECT max("@timestamp" + coalesce(event_duration, 0) * interval '1 second') AS ends
 FROM zeek.conn
 WHERE
@@ -53,4 +56,12 @@ WHERE
 -- Files that were found long ago and have no final state.
 SELECT count(*) AS files, min(first_seen) AS since
 FROM etl.file
-WHERE state IN ('found', 'staged') AND first_seen < now() - CAST(:longest AS interval);
+WHERE etl.is_open(state) AND first_seen < now() - CAST(:longest AS interval);
+
+-- name: has_ledger
+-- Whether the ledger is there.
+SELECT to_regclass('etl.file') IS NOT NULL;
+
+-- name: data_directory
+-- Folder of the server's data; only some roles may know it.
+SELECT current_setting('data_directory');

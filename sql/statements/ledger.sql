@@ -1,7 +1,7 @@
 -- name: register
 -- One row for each (path, size, mtime); those that are there already keep their state.
-INSERT INTO etl.file (log, path, size, mtime, sensor, window_start, window_end)
-SELECT :log, found.path, found.size, found.mtime, found.sensor, found.window_start, found.window_end
+INSERT INTO etl.file (path, size, mtime, sensor, window_start, window_end)
+SELECT found.path, found.size, found.mtime, found.sensor, found.window_start, found.window_end
 FROM
     unnest(
         CAST(:paths AS text []), CAST(:sizes AS bigint []), CAST(:mtimes AS timestamptz []),
@@ -10,7 +10,7 @@ FROM
 ON CONFLICT ON CONSTRAINT file_identity DO NOTHING;
 
 -- name: look_again
--- A file that was looked at and not taken has grown since: the same row, with its size and time of now.
+-- A file that was found but not loaded has grown since: the same row, with its size and time of now.
 UPDATE etl.file
 SET size = found.size, mtime = found.mtime, first_seen = now()
 FROM
@@ -21,23 +21,23 @@ WHERE
         SELECT max(looked.etl_file_id)
         FROM etl.file AS looked
         WHERE
-            looked.log = :log AND looked.path = found.path AND looked.state = 'found' AND looked.batch_id IS NULL
+            looked.path = found.path AND looked.state = 'found' AND looked.batch_id IS NULL
             AND looked.run_id IS NULL AND looked.before IS NULL
     )
     AND NOT EXISTS (
         SELECT FROM etl.file AS there
-        WHERE there.log = :log AND there.path = found.path AND there.size = found.size AND there.mtime = found.mtime
+        WHERE there.path = found.path AND there.size = found.size AND there.mtime = found.mtime
     );
 
 -- name: left_open
--- What came from stdin in a call that did not end: the path says which bytes they are.
+-- What came from stdin in a call that did not end; the path says which bytes they are.
 SELECT mtime FROM etl.file
-WHERE log = :log AND path = :path AND state IN ('found', 'staged')
+WHERE path = :path AND etl.is_open(state)
 ORDER BY etl_file_id
 LIMIT 1;
 
 -- name: place
--- Sensor and window as the settings say now.
+-- Put sensor and window of known files right, as the settings say now.
 UPDATE etl.file
 SET sensor = found.sensor, window_start = found.window_start, window_end = found.window_end
 FROM
@@ -45,9 +45,10 @@ FROM
         CAST(:paths AS text []), CAST(:sizes AS bigint []), CAST(:mtimes AS timestamptz []),
         CAST(:sensors AS text []), CAST(:starts AS timestamptz []), CAST(:ends AS timestamptz [])
     ) AS found (path, size, mtime, sensor, window_start, window_end)
-WHERE file.log = :log AND file.path = found.path AND file.size = found.size AND file.mtime = found.mtime;
+WHERE file.path = found.path AND file.size = found.size AND file.mtime = found.mtime;
 
 -- name: lookup
+-- The ledger's row of each file that it knows by path, size and mtime.
 SELECT
     file.etl_file_id, file.path, file.size, file.mtime, file.sensor, file.window_start, file.window_end,
     file.state, file.kind, file.reason, file.batch_id, file.mapping_version, file.rows_read, file.rows_loaded,
@@ -55,10 +56,10 @@ SELECT
 FROM
     unnest(CAST(:paths AS text []), CAST(:sizes AS bigint []), CAST(:mtimes AS timestamptz []))
         AS found (path, size, mtime)
-INNER JOIN etl.file AS file USING (path, size, mtime)
-WHERE file.log = :log;
+INNER JOIN etl.file AS file USING (path, size, mtime);
 
 -- name: by_id
+-- Rows of the ledger by number, in the order given.
 SELECT
     file.etl_file_id, file.path, file.size, file.mtime, file.sensor, file.window_start, file.window_end,
     file.state, file.kind, file.reason, file.batch_id, file.mapping_version, file.rows_read, file.rows_loaded,
@@ -69,6 +70,7 @@ INNER JOIN etl.file AS file USING (etl_file_id)
 ORDER BY wanted.position;
 
 -- name: turn_down
+-- Make found files final that the listing alone decides about: skipped, refused or failed, with the reason.
 UPDATE etl.file
 SET state = verdict.state, kind = verdict.kind, reason = verdict.reason, finished_at = now(), run_id = :run
 FROM
@@ -78,6 +80,7 @@ FROM
 WHERE file.etl_file_id = verdict.etl_file_id AND file.state = 'found';
 
 -- name: reopen
+-- Open files again that were not loaded; a name lifts their error budget.
 UPDATE etl.file
 SET
     state = 'found', kind = NULL, reason = NULL, finished_at = NULL, batch_id = NULL,
@@ -86,22 +89,25 @@ SET
 WHERE etl_file_id = ANY(:ids) AND state IN ('refused', 'failed', 'skipped');
 
 -- name: accept
+-- Lift the error budget of open files.
 UPDATE etl.file
 SET accepted_by = :accepted_by, accepted_at = now()
-WHERE etl_file_id = ANY(:ids) AND state IN ('found', 'staged');
+WHERE etl_file_id = ANY(:ids) AND etl.is_open(state);
 
 -- name: new_batch
+-- A number that no batch had before.
 SELECT nextval('etl.batch_id_seq');
 
 -- name: claimable
--- Open files of those given whose old batch nobody works on; the locks last until the claim commits.
+-- Open files of those given, with the batch that they are in; the row locks last until the claim commits.
 SELECT file.etl_file_id, file.batch_id
 FROM etl.file
-WHERE file.etl_file_id = ANY(:ids) AND file.state IN ('found', 'staged')
+WHERE file.etl_file_id = ANY(:ids) AND etl.is_open(file.state)
 ORDER BY file.etl_file_id
 FOR UPDATE;
 
 -- name: claim
+-- Take files into a batch, in the order given; what staging held of them counts no more.
 UPDATE etl.file
 SET
     batch_id = :batch, batch_position = claimed.position, run_id = :run, state = 'found',
@@ -115,19 +121,21 @@ SELECT file.etl_file_id
 FROM etl.file
 INNER JOIN etl.run USING (run_id)
 WHERE
-    file.etl_file_id = ANY(:ids) AND file.batch_id IS NOT NULL AND file.state IN ('found', 'staged')
+    file.etl_file_id = ANY(:ids) AND file.batch_id IS NOT NULL AND etl.is_open(file.state)
     AND run.kind = 'dag' AND run.ended_at IS NULL AND run.run_id <> :run
     AND run.started_at > now() - CAST(:claim_for AS interval);
 
 -- name: batch_files
+-- Open files of a batch, in its order.
 SELECT
     etl_file_id, path, size, mtime, state, kind, reason, digest, incomplete, accepted_by IS NOT NULL AS accepted,
     first_seen, rows_read, rows_staged, rows_rejected, rows_failed, run_id, before ->> 'state' AS before, replaces
 FROM etl.file
-WHERE batch_id = :batch AND state IN ('found', 'staged')
+WHERE batch_id = :batch AND etl.is_open(state)
 ORDER BY batch_position;
 
 -- name: staged
+-- What the reader found in a file, or the error with which it failed.
 UPDATE etl.file
 SET
     state = 'staged', kind = :kind, reason = :reason, digest = :digest, compression = :compression,
@@ -136,15 +144,19 @@ SET
 WHERE etl_file_id = :id;
 
 -- name: staged_counts
+-- How many lines of a file are in staging.
 UPDATE etl.file SET rows_staged = :staged, rows_rejected = :rejected WHERE etl_file_id = :id;
 
 -- name: validated
+-- How many staged rows of a file broke a critical rule: the gate has run.
 UPDATE etl.file SET rows_failed = :rows_failed WHERE etl_file_id = :id;
 
 -- name: judge_again
+-- Let the gate run again over a batch.
 UPDATE etl.file SET rows_failed = NULL WHERE batch_id = :batch AND state = 'staged';
 
 -- name: finish
+-- Make a file final, with its counts.
 UPDATE etl.file
 SET
     state = :state, kind = :kind, reason = :reason, known_file_id = :known_file_id,
@@ -159,7 +171,7 @@ UPDATE etl.file AS older
 SET state = 'superseded', reason = 'a newer version of this path was loaded as file ' || newer.etl_file_id
 FROM etl.file AS newer
 WHERE
-    newer.etl_file_id = ANY(:ids) AND (older.log, older.path) = (newer.log, newer.path)
+    newer.etl_file_id = ANY(:ids) AND older.path = newer.path
     AND older.etl_file_id <> newer.etl_file_id
     AND older.state IN ('published', 'incomplete') AND older.first_seen <= newer.first_seen;
 
@@ -170,25 +182,26 @@ SET
     state = 'closed', resolved_at = now(), resolved_by = current_user,
     resolution = 'the file was superseded'
 FROM etl.file AS older
-INNER JOIN etl.file AS newer USING (log, path)
+INNER JOIN etl.file AS newer USING (path)
 WHERE
     newer.etl_file_id = ANY(:ids) AND older.etl_file_id <> newer.etl_file_id
     AND older.first_seen <= newer.first_seen AND older.state IN ('superseded', 'refused')
     AND quarantine.etl_file_id = older.etl_file_id AND quarantine.state = 'open';
 
 -- name: pass_over
--- An older state of the same path that nobody came to read before it changed: it is nowhere any more.
+-- An older state of the same path that was never read: the file changed before.
 UPDATE etl.file AS older
 SET
     state = 'skipped', kind = 'gone', reason = 'it changed before it was read, into file ' || newer.etl_file_id,
     finished_at = now()
 FROM etl.file AS newer
 WHERE
-    newer.etl_file_id = ANY(:ids) AND (older.log, older.path) = (newer.log, newer.path)
+    newer.etl_file_id = ANY(:ids) AND older.path = newer.path
     AND older.etl_file_id <> newer.etl_file_id
     AND older.first_seen <= newer.first_seen AND older.state = 'found' AND older.before IS NULL;
 
 -- name: note_columns
+-- Note columns of these files that the data dictionary lacks.
 INSERT INTO etl.unknown_column (name, type, etl_file_id)
 SELECT columns.key, columns.value, file.etl_file_id
 FROM etl.file, jsonb_each_text(file.extra_columns) AS columns
@@ -197,23 +210,27 @@ ORDER BY columns.key, file.etl_file_id
 ON CONFLICT (name) DO NOTHING;
 
 -- name: begin_run
+-- Open a run, or open it again after a retry.
 INSERT INTO etl.run (run_id, kind, arguments) VALUES (:run, :kind, CAST(:arguments AS jsonb))
 ON CONFLICT (run_id) DO UPDATE SET ended_at = NULL;
 
 -- name: end_earlier
--- Airflow has one run of a DAG at a time: one that was stopped by hand ended without a word, and keeps no files.
+-- Airflow has one run of a DAG at a time: one that was stopped by hand never ended, and keeps no files.
 UPDATE etl.run SET ended_at = now()
 WHERE kind = 'dag' AND ended_at IS NULL AND run_id <> :run AND arguments ->> 'dag' = CAST(:dag AS text);
 
 -- name: end_run
+-- Close a run.
 UPDATE etl.run SET ended_at = now() WHERE run_id = :run;
 
 -- name: run_problems
+-- Files that became refused or failed in a run.
 SELECT path, state, kind, reason FROM etl.file
 WHERE run_id = :run AND state IN ('refused', 'failed')
 ORDER BY etl_file_id;
 
 -- name: batch_totals
+-- Sums of a batch's counts.
 SELECT
     count(*) AS files,
     coalesce(sum(rows_read), 0)::bigint AS rows_read,
@@ -227,18 +244,19 @@ FROM etl.file
 WHERE batch_id = :batch;
 
 -- name: staging_tables
+-- Batches that have staging tables.
 SELECT DISTINCT substring(relname FROM '^stage_(\d+)')::bigint AS batch
 FROM pg_class
 WHERE relnamespace = 'etl'::regnamespace AND relkind = 'r' AND relname ~ '^stage_\d+';
 
 -- name: orphans
--- Staging of batches that no live run will come back to.
+-- Of these batches, those whose staging no live run will come back to.
 SELECT staging.batch
 FROM unnest(CAST(:batches AS bigint [])) AS staging (batch)
 WHERE NOT EXISTS (
     SELECT FROM etl.file
     INNER JOIN etl.run USING (run_id)
     WHERE
-        file.batch_id = staging.batch AND file.state IN ('found', 'staged') AND run.kind = 'dag'
+        file.batch_id = staging.batch AND etl.is_open(file.state) AND run.kind = 'dag'
         AND run.ended_at IS NULL AND run.started_at > now() - CAST(:claim_for AS interval)
 );

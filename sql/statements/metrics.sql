@@ -1,25 +1,30 @@
 -- name: files
-SELECT state, count(*) AS files FROM etl.file GROUP BY state;
+-- Files by state.
+SELECT state, files FROM etl.files_by_state;
 
 -- name: rows
+-- Sums over the whole ledger.
 SELECT
     coalesce(sum(rows_read), 0)::bigint AS rows_read,
     coalesce(sum(rows_loaded), 0)::bigint AS rows_loaded,
     coalesce(sum(rows_duplicate), 0)::bigint AS rows_duplicate,
     coalesce(sum(rows_quarantined), 0)::bigint AS rows_quarantined,
     coalesce(sum(bytes_read), 0)::bigint AS bytes_read,
-    coalesce(sum(size) FILTER (WHERE rows_read IS NOT NULL), 0)::bigint AS bytes_packed
-FROM etl.file;
+    coalesce(sum(bytes_packed), 0)::bigint AS bytes_packed
+FROM etl.files_by_state;
 
 -- name: waiting
-SELECT count(*) AS files, coalesce(sum(size), 0)::bigint AS bytes
-FROM etl.file
-WHERE state IN ('found', 'staged');
+-- Files that are found or staged, and their size.
+SELECT coalesce(sum(files), 0)::bigint AS files, coalesce(sum(bytes), 0)::bigint AS bytes
+FROM etl.files_by_state
+WHERE etl.is_open(state);
 
 -- name: rejects
+-- Lines in quarantine by rule and state.
 SELECT rule, state, count(*) AS lines FROM etl.quarantine GROUP BY rule, state;
 
 -- name: lag
+-- How far each sensor is behind, in seconds.
 SELECT
     sensor, extract(EPOCH FROM behind)::double precision AS behind,
     extract(EPOCH FROM newest_row)::double precision AS newest_row
@@ -42,6 +47,7 @@ ORDER BY run.ended_at DESC
 LIMIT 1;
 
 -- name: sizes
+-- Size of quarantine and zeek.conn, and the number of partitions.
 SELECT
     pg_total_relation_size('etl.quarantine') AS quarantine,
     coalesce(sum(pg_total_relation_size(pg_inherits.inhrelid)), 0)::bigint AS conn,
@@ -49,5 +55,10 @@ SELECT
 FROM pg_inherits
 WHERE pg_inherits.inhparent = 'zeek.conn'::regclass;
 
+-- name: database_bytes
+-- Size of the database.
+SELECT pg_database_size(current_database());
+
 -- name: problems
+-- Open problems by severity.
 SELECT severity, count(*) AS problems FROM etl.problem WHERE gone_at IS NULL GROUP BY severity;

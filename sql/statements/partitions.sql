@@ -1,3 +1,6 @@
+-- Days of zeek.conn. In statements that act on one relation the word leaf stands for its name, which the program puts
+-- in: a parameter cannot be a name.
+
 -- name: listed
 -- Every day that has a partition, or had one; rows are the planner's estimate.
 SELECT
@@ -27,7 +30,7 @@ LEFT JOIN etl.sealed_day AS sealed ON leaf.day = sealed.day
 ORDER BY day;
 
 -- name: closed
--- Days that ended a while ago, are not sealed, and that no file which is still to be loaded may bring rows to.
+-- Days that ended a while ago, are not sealed, and that no open file may bring rows to.
 SELECT leaf.day
 FROM (
     SELECT to_date(substring(relation.relname FROM 6), 'YYYYMMDD') AS day
@@ -36,46 +39,52 @@ FROM (
     WHERE pg_inherits.inhparent = CAST('zeek.conn' AS regclass)
 ) AS leaf
 WHERE
-    CAST(leaf.day + 1 AS timestamp) AT TIME ZONE 'UTC' + CAST(:after AS interval) <= now()
+    etl.day_start(leaf.day + 1) + CAST(:after AS interval) <= now()
     AND NOT EXISTS (SELECT FROM etl.sealed_day AS sealed WHERE sealed.day = leaf.day)
     AND NOT EXISTS (SELECT FROM etl.retired_day AS retired WHERE retired.day = leaf.day)
     AND NOT EXISTS (
         SELECT FROM etl.file
         WHERE
-            file.state IN ('found', 'staged')
-            AND file.window_start < CAST(leaf.day + 1 AS timestamp) AT TIME ZONE 'UTC'
-            AND coalesce(file.window_end, file.window_start) >= CAST(leaf.day AS timestamp) AT TIME ZONE 'UTC'
+            etl.is_open(file.state)
+            AND file.window_start < etl.day_start(leaf.day + 1)
+            AND coalesce(file.window_end, file.window_start) >= etl.day_start(leaf.day)
     )
 ORDER BY leaf.day;
 
 -- name: broken_indexes
--- What an interrupted CREATE INDEX CONCURRENTLY left on a day.
-SELECT index_.relname AS name
+-- Indexes of a day that are not valid: an interrupted CREATE INDEX CONCURRENTLY leaves one.
+SELECT quote_ident(index_.relname) AS name
 FROM pg_index
 INNER JOIN pg_class AS index_ ON pg_index.indexrelid = index_.oid
 WHERE pg_index.indrelid = to_regclass('zeek.' || :leaf) AND NOT pg_index.indisvalid;
 
 -- name: drop_index
+-- Drop an index that is not valid.
 DROP INDEX CONCURRENTLY IF EXISTS zeek.leaf;
 
 -- name: index_src
+-- Find the connections of an originator.
 CREATE INDEX CONCURRENTLY IF NOT EXISTS leaf_src ON zeek.leaf (src_ip_addr, "@timestamp");
 
 -- name: index_dst
+-- Find the connections of a responder.
 CREATE INDEX CONCURRENTLY IF NOT EXISTS leaf_dst ON zeek.leaf (dst_ip_addr, "@timestamp");
 
 -- name: index_uid
+-- Find a connection by its uid.
 CREATE INDEX CONCURRENTLY IF NOT EXISTS leaf_uid ON zeek.leaf (event_uid);
 
 -- name: vacuum
+-- Visibility map and statistics, once for good: few rows of the day will change.
 VACUUM (FREEZE, ANALYZE) zeek.leaf;
 
 -- name: sealed
+-- Note that a day is sealed.
 INSERT INTO etl.sealed_day (day) VALUES (:day)
 ON CONFLICT (day) DO UPDATE SET sealed_at = now(), top_stale = true;
 
 -- name: standing
--- How far a day is on its way out.
+-- How far the drop of a day has come.
 SELECT
     leaf.oid IS NOT NULL AS there,
     pg_inherits.inhrelid IS NOT NULL AS attached,
@@ -88,26 +97,30 @@ LEFT JOIN pg_inherits
 LEFT JOIN etl.retired_day AS retired ON retired.day = :day;
 
 -- name: unfinished
--- Days whose way out was interrupted.
+-- Days whose drop was interrupted.
 SELECT day FROM etl.retired_day WHERE dropped_at IS NULL ORDER BY day;
 
 -- name: retire
--- Under the day's lock: whoever publishes into it has committed, and whoever comes later sees this.
+-- Retire a day. Under its lock: who publishes into it has committed, and who comes later sees this.
 INSERT INTO etl.retired_day (day, reason) VALUES (:day, :reason) ON CONFLICT (day) DO NOTHING;
 
 -- name: detach
+-- Take a day out of zeek.conn; queries and loads go on meanwhile.
 ALTER TABLE zeek.conn DETACH PARTITION zeek.leaf CONCURRENTLY; -- noqa: PRS
 
 -- name: finalize
+-- Finish a detach that was interrupted.
 ALTER TABLE zeek.conn DETACH PARTITION zeek.leaf FINALIZE;
 
 -- name: remember
+-- Note how many of a day's rows came from which file.
 INSERT INTO etl.retired_file (etl_file_id, day, rows)
 SELECT etl_file_id, :day, count(*)
 FROM zeek.leaf
 GROUP BY etl_file_id;
 
 -- name: dropped
+-- Note that a day is dropped, with its size.
 UPDATE etl.retired_day
 SET
     dropped_at = clock_timestamp(),
@@ -116,12 +129,15 @@ SET
 WHERE day = :day;
 
 -- name: drop
+-- Drop a day with its rows.
 DROP TABLE zeek.leaf;
 
 -- name: forget_sealed
+-- Forget that a day was sealed.
 DELETE FROM etl.sealed_day WHERE day = :day;
 
 -- name: prune_results
+-- Delete old results of rules.
 DELETE FROM etl.expectation_result WHERE created_at < now() - CAST(:keep AS interval);
 
 -- name: prune_quarantine

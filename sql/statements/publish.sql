@@ -1,5 +1,25 @@
+-- Publishing: one transaction that moves what is good of a batch to zeek.conn and the rest to quarantine.
+--
+-- Its temporary objects, in the order in which they are made; tables go at the end of the transaction:
+--
+--   object                         made by                                read by
+--   views staged, staged_reject,   staging.bind                           publish, quality, replay, staging
+--     staged_bad
+--   table replaying (replay only)  replay.lock_lines                      replay
+--   table publishing               publish.select_files                   publish.good_rows, publish.bad_rows
+--   view good                      publish.good_rows; headstart.rows_of*  publish.insert_all, .insert_new, .leftover,
+--                                                                         headstart.left, replay.replayed
+--   table bad_row                  publish.bad_rows                       publish.quarantine_bad, replay.still_bad,
+--                                                                         headstart.delete_bad
+--   view target                    publish.target; headstart.target_day   publish.insert_all
+--   table leftover                 publish.leftover, publish.no_leftover  publish.duplicates, .quarantine_conflicts,
+--                                                                         undo.note_duplicates, replay.replayed, .note
+--
+-- publish.forget_views drops good and target; staging.drop drops the views of staging and its tables.
+
 -- name: tune
--- Staging is fresh and has no statistics: a merge join would sort all of it to find that no row is bad.
+-- Staging is fresh and has no statistics: a merge join would sort all of it to find that no row is bad. 256 MB: the
+-- rows of a batch of the usual size are sorted in memory; a larger one takes the disk.
 SELECT set_config('enable_mergejoin', 'off', true), set_config('work_mem', '256MB', true);
 
 -- name: days
@@ -9,7 +29,7 @@ SELECT
     days.day,
     to_regclass('zeek.conn_' || to_char(days.day, 'YYYYMMDD')) IS NULL AS is_new
 FROM (
-    SELECT DISTINCT staged.etl_file_id, CAST(staged."@timestamp" AT TIME ZONE 'UTC' AS date) AS day
+    SELECT DISTINCT staged.etl_file_id, etl.day_of(staged."@timestamp") AS day
     FROM pg_temp.staged
     WHERE
         staged.etl_file_id = ANY(:ids)
@@ -21,10 +41,11 @@ FROM (
 ORDER BY days.day;
 
 -- name: ensure_partition
-SELECT etl.ensure_partition(:day, :log);
+-- Make the partition of a day where it is missing; whether it was.
+SELECT etl.ensure_partition(:day);
 
 -- name: forgiven
--- Lines of each file that are no fault of it: rows of days that retention dropped, lines of other logs among its own.
+-- Lines of each file that the error budget does not count: rows of days that retention dropped, lines of other logs.
 SELECT forgiven.etl_file_id, count(*) AS lines
 FROM (
     SELECT etl_file_id, etl_line
@@ -39,37 +60,33 @@ FROM (
 GROUP BY forgiven.etl_file_id;
 
 -- name: retired
+-- Those of these days that retention dropped.
 SELECT day FROM etl.retired_day WHERE day = ANY(:days) ORDER BY day;
 
--- name: lock_digests
-SELECT pg_advisory_xact_lock(7102, bucket)
-FROM unnest(CAST(:buckets AS integer [])) AS buckets (bucket);
-
--- name: lock_days
-SELECT pg_advisory_xact_lock(7103, day - date '1970-01-01')
-FROM unnest(CAST(:days AS date [])) AS days (day);
-
 -- name: same_bytes
--- The first file outside the batch that brought these bytes; empty files are each their own.
+-- The first file outside the batch that brought these bytes; empty files are each their own. A file that is loaded
+-- again still stands for the bytes that it brought before. Two branches: each has an index.
 SELECT DISTINCT ON (brought.digest) brought.digest, brought.etl_file_id
 FROM (
     SELECT digest, etl_file_id
     FROM etl.file
-    WHERE log = :log AND digest = ANY(:digests) AND rows_read > 0 AND state IN ('published', 'incomplete', 'superseded')
+    WHERE digest = ANY(:digests) AND rows_read > 0 AND etl.has_rows(state)
     UNION ALL
-    SELECT CAST(before ->> 'digest' AS bytea), etl_file_id
-    FROM etl.file
-    WHERE log = :log AND before IS NOT NULL AND CAST(before ->> 'digest' AS bytea) = ANY(:digests)
+    SELECT digest, etl_file_id
+    FROM etl.loaded_file
+    WHERE reopened AND digest = ANY(:digests)
 ) AS brought
 WHERE brought.etl_file_id <> all(:batch)
 ORDER BY brought.digest, brought.etl_file_id;
 
 -- name: select_files
+-- The files whose rows are published, in the order of the batch.
 CREATE TEMPORARY TABLE publishing ON COMMIT DROP AS
 SELECT chosen.etl_file_id, chosen.position
 FROM unnest(CAST(:ids AS bigint [])) WITH ORDINALITY AS chosen (etl_file_id, position);
 
 -- name: good_rows
+-- The rows to insert: those of the files to publish that broke no critical rule.
 CREATE OR REPLACE TEMPORARY VIEW good AS
 SELECT staged.*
 FROM pg_temp.staged
@@ -80,14 +97,15 @@ WHERE
         WHERE bad.etl_file_id = staged.etl_file_id AND bad.etl_line = staged.etl_line
     )
 -- in the order of the key: overlapping inserts in opposite order would deadlock
-ORDER BY key_of(staged), publishing.position, staged.etl_line;
+ORDER BY staged."@timestamp", staged.event_uid, publishing.position, staged.etl_line;
 
 -- name: target
+-- Where insert_all inserts: the whole table.
 CREATE OR REPLACE TEMPORARY VIEW target AS SELECT * FROM zeek.conn;
 
 -- name: insert_all
--- The usual case: every row is new. A row that is there already raises 23505 and insert_new takes over.
--- The hours that rows came into are marked on the way: their rollups are due.
+-- The usual case: every row is new. A row that is there already raises 23505, and insert_new takes over. The hours that
+-- get rows are marked by the same statement: their rollups are due.
 WITH added AS (
     INSERT INTO pg_temp.target SELECT * FROM pg_temp.good
     RETURNING etl_file_id, "@timestamp"
@@ -112,6 +130,7 @@ FROM by_hour
 GROUP BY etl_file_id;
 
 -- name: insert_new
+-- Insert the rows that are new and leave out those whose identity is there; marks hours as insert_all does.
 WITH added AS (
     INSERT INTO zeek.conn SELECT * FROM pg_temp.good
     ON CONFLICT DO NOTHING
@@ -137,36 +156,64 @@ FROM by_hour
 GROUP BY etl_file_id;
 
 -- name: leftover
--- Good rows whose identity is in the table with another provenance: the same flow again, or a conflict.
+-- Good rows whose identity is in the table from another line: the same flow again, or a conflict. TSV rounds a duration
+-- to six decimals and JSON does not: durations that differ by less than 0.0000006 are the same.
 CREATE TEMPORARY TABLE leftover ON COMMIT DROP AS
 SELECT
     good.etl_file_id, good.etl_line, there.etl_file_id AS of_file_id,
-    same_values(good, there) AS same,
+    (good.network_protocol IS NOT DISTINCT FROM there.network_protocol)
+    AND (good.src_ip_addr IS NOT DISTINCT FROM there.src_ip_addr)
+    AND (good.src_port IS NOT DISTINCT FROM there.src_port)
+    AND (good.dst_ip_addr IS NOT DISTINCT FROM there.dst_ip_addr)
+    AND (good.dst_port IS NOT DISTINCT FROM there.dst_port)
+    AND (good.network_outer_vlan_id IS NOT DISTINCT FROM there.network_outer_vlan_id)
+    AND (good.network_inner_vlan_id IS NOT DISTINCT FROM there.network_inner_vlan_id)
+    AND (good.zeek_connection_tunnel_parents IS NOT DISTINCT FROM there.zeek_connection_tunnel_parents)
+    AND (good.src_bytes IS NOT DISTINCT FROM there.src_bytes)
+    AND (good.src_ip_bytes IS NOT DISTINCT FROM there.src_ip_bytes)
+    AND (good.src_mac IS NOT DISTINCT FROM there.src_mac)
+    AND (good.src_packets IS NOT DISTINCT FROM there.src_packets)
+    AND (good.zeek_connection_local_src IS NOT DISTINCT FROM there.zeek_connection_local_src)
+    AND (good.zeek_connection_local_dst IS NOT DISTINCT FROM there.zeek_connection_local_dst)
+    AND (good.network_connection_history IS NOT DISTINCT FROM there.network_connection_history)
+    AND (good.network_connection_state IS NOT DISTINCT FROM there.network_connection_state)
+    AND (good.network_missed_bytes IS NOT DISTINCT FROM there.network_missed_bytes)
+    AND (good.network_application IS NOT DISTINCT FROM there.network_application)
+    AND (good.dst_bytes IS NOT DISTINCT FROM there.dst_bytes)
+    AND (good.dst_ip_bytes IS NOT DISTINCT FROM there.dst_ip_bytes)
+    AND (good.dst_mac IS NOT DISTINCT FROM there.dst_mac)
+    AND (good.dst_packets IS NOT DISTINCT FROM there.dst_packets)
+    AND (good.event_duration IS NULL) = (there.event_duration IS NULL)
+    AND coalesce(abs(good.event_duration - there.event_duration) < 0.0000006, true) AS same,
     to_jsonb(good) AS mapped, to_jsonb(there) AS existing
 FROM pg_temp.good
-INNER JOIN zeek.conn AS there ON (key_of(good)) = (key_of(there))
+INNER JOIN zeek.conn AS there ON (good."@timestamp", good.event_uid) = (there."@timestamp", there.event_uid)
 WHERE
-    there."@timestamp" >= CAST(:first AS timestamptz) AND there."@timestamp" < CAST(:last AS timestamptz)
+    there."@timestamp" >= etl.day_start(CAST(:first_day AS date))
+    AND there."@timestamp" < etl.day_start(CAST(:last_day AS date) + 1)
     AND (good.etl_file_id, good.etl_line) <> (there.etl_file_id, there.etl_line);
 
 -- name: no_leftover
--- Every row was new.
+-- Every row was new: an empty table for those who read it.
 CREATE TEMPORARY TABLE leftover (etl_file_id bigint, etl_line bigint, same boolean) ON COMMIT DROP;
 
 -- name: forget_views
+-- Drop the temporary views of this transaction; its temporary tables go by themselves.
 DROP VIEW IF EXISTS pg_temp.good, pg_temp.target;
 
 -- name: duplicates
+-- Rows of each file that were there already with the same values.
 SELECT etl_file_id, count(*) AS rows_duplicate
 FROM pg_temp.leftover
 WHERE same
 GROUP BY etl_file_id;
 
 -- name: forget_quarantine
--- A file that was refused before and is judged again starts with a clean sheet.
+-- Forget the lines of a file that was refused before and is judged again.
 DELETE FROM etl.quarantine WHERE etl_file_id = ANY(:ids);
 
 -- name: quarantine_rejects
+-- Quarantine the lines of these files that could not be read or cast; of a refused file no more than the first.
 INSERT INTO etl.quarantine (etl_file_id, etl_line, raw, raw_cut, format, field, reason, rule, run_id)
 SELECT
     kept.etl_file_id, kept.etl_line, kept.raw, kept.raw_cut, kept.format, kept.field, kept.reason, kept.rule, :run
@@ -178,11 +225,11 @@ FROM (
 WHERE kept.position <= coalesce(CAST(:most AS bigint), kept.position);
 
 -- name: bad_rows
--- Staged rows that broke a critical rule, each once; of files that are not published no more than are kept.
--- One reading of staging for all who ask for them.
+-- Staged rows that broke a critical rule, each once; of files that are not published no more than are kept. Staging is
+-- read once for all who ask.
 CREATE TEMPORARY TABLE bad_row ON COMMIT DROP AS
 SELECT
-    staged.etl_file_id, staged.etl_line, key_of(staged), bad.rule, bad.rules,
+    staged.etl_file_id, staged.etl_line, staged."@timestamp", staged.event_uid, bad.rule, bad.rules,
     to_jsonb(staged) AS mapped
 FROM (
     SELECT
@@ -195,12 +242,14 @@ INNER JOIN pg_temp.staged USING (etl_file_id, etl_line)
 WHERE bad.position <= :most OR bad.etl_file_id IN (SELECT publishing.etl_file_id FROM pg_temp.publishing);
 
 -- name: quarantine_bad
+-- Put the rows of these files that broke a critical rule into quarantine.
 INSERT INTO etl.quarantine (etl_file_id, etl_line, reason, rule, mapped, run_id)
 SELECT etl_file_id, etl_line, rules, rule, mapped, :run
 FROM pg_temp.bad_row
 WHERE etl_file_id = ANY(:ids);
 
 -- name: quarantine_conflicts
+-- Put rows into quarantine whose identity is in the table with other values: the first one stays.
 INSERT INTO etl.quarantine (etl_file_id, etl_line, reason, rule, mapped, existing, run_id)
 SELECT etl_file_id, etl_line, 'identity_conflict', 'identity_conflict', mapped, existing, :run
 FROM pg_temp.leftover
@@ -212,16 +261,19 @@ ON CONFLICT ON CONSTRAINT quarantine_identity DO UPDATE
         existing = excluded.existing;
 
 -- name: quarantined
+-- Lines of each file in quarantine.
 SELECT etl_file_id, count(*) AS rows_quarantined
 FROM etl.quarantine
 WHERE etl_file_id = ANY(:ids)
 GROUP BY etl_file_id;
 
 -- name: without_raw
+-- Lines in quarantine whose bytes staging does not have: they are read from the file again.
 SELECT etl_file_id, etl_line FROM etl.quarantine
 WHERE etl_file_id = ANY(:ids) AND raw IS NULL
 ORDER BY etl_file_id, etl_line;
 
 -- name: add_raw
+-- Add the bytes of a line in quarantine.
 UPDATE etl.quarantine SET raw = :raw, raw_cut = :cut, format = CAST(:format AS jsonb)
 WHERE etl_file_id = :id AND etl_line = :line;

@@ -1,13 +1,16 @@
 -- name: rejects_by_rule
+-- Lines that could not be read or cast, by file and rule.
 SELECT etl_file_id, rule, count(*) AS failed
 FROM pg_temp.staged_reject
 GROUP BY etl_file_id, rule;
 
 -- name: clear_bad
+-- Forget the bad rows of an earlier run of the gate.
 DELETE FROM pg_temp.staged_bad;
 
 -- name: out_of_range
--- Needs the ledger, so it is no rule of a suite: a row may not be later than its file was first seen, plus a margin.
+-- It needs the ledger, so no suite can have this rule: a row may not be later than its file was first seen, and a
+-- margin.
 INSERT INTO pg_temp.staged_bad (etl_file_id, etl_line, suite, rule)
 SELECT staged.etl_file_id, staged.etl_line, 'ledger', 'time_out_of_range'
 FROM pg_temp.staged
@@ -17,24 +20,27 @@ WHERE
     OR staged."@timestamp" > file.first_seen + CAST(:margin AS interval);
 
 -- name: expired
--- Rows of days that retention has dropped or is dropping; the first two conditions make it free where there is none.
+-- Rows of days that retention has dropped or is dropping; where there are none, the first two conditions cost nothing.
 INSERT INTO pg_temp.staged_bad (etl_file_id, etl_line, suite, rule)
 SELECT staged.etl_file_id, staged.etl_line, 'ledger', 'expired'
 FROM pg_temp.staged
 WHERE
     EXISTS (SELECT FROM etl.retired_day)
-    AND staged."@timestamp" < (SELECT (max(day) + 1)::timestamp AT TIME ZONE 'UTC' FROM etl.retired_day)
-    AND CAST(staged."@timestamp" AT TIME ZONE 'UTC' AS date) IN (SELECT day FROM etl.retired_day);
+    AND staged."@timestamp" < (SELECT etl.day_start(max(day) + 1) FROM etl.retired_day)
+    AND etl.day_of(staged."@timestamp") IN (SELECT day FROM etl.retired_day);
 
 -- name: bad_by_rule
+-- Bad rows by file and rule.
 SELECT etl_file_id, suite, rule, count(*) AS failed
 FROM pg_temp.staged_bad
 GROUP BY etl_file_id, suite, rule;
 
 -- name: forget_results
+-- Forget what the gate found in a batch.
 DELETE FROM etl.expectation_result WHERE batch_id = :batch;
 
 -- name: record
+-- Store what the gate found in a batch: one row per rule, and one per file in which it failed.
 INSERT INTO etl.expectation_result (run_id, batch_id, etl_file_id, suite, rule, severity, success, rows, failed, sample)
 SELECT
     :run, :batch, result.etl_file_id, result.suite, result.rule, result.severity, result.failed = 0, result.rows,
@@ -46,6 +52,7 @@ FROM
     ) AS result (etl_file_id, suite, rule, severity, rows, failed, sample);
 
 -- name: bad_examples
+-- The first bad rows of each rule and file.
 SELECT rule, etl_file_id, etl_line
 FROM (
     SELECT rule, etl_file_id, etl_line, row_number() OVER (PARTITION BY rule, etl_file_id ORDER BY etl_line) AS position
@@ -55,7 +62,7 @@ WHERE position <= :most
 ORDER BY rule, etl_file_id, etl_line;
 
 -- name: values
--- What these lines have in the column that their rule is about.
+-- The values that these lines have in the column of their rule.
 SELECT
     chosen.rule, chosen.etl_file_id, chosen.etl_line,
     to_jsonb(staged) -> chosen.column_name AS value
@@ -67,6 +74,7 @@ INNER JOIN pg_temp.staged USING (etl_file_id, etl_line)
 ORDER BY chosen.rule, chosen.etl_file_id, chosen.etl_line;
 
 -- name: reject_examples
+-- The first lines of each rule and file that could not be read or cast; 300 bytes of a line are enough to know it by.
 SELECT rule, etl_file_id, etl_line, reason, encode(substring(raw FROM 1 FOR 300), 'escape') AS raw
 FROM (
     SELECT *, row_number() OVER (PARTITION BY rule, etl_file_id ORDER BY etl_line) AS position

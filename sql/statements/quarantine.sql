@@ -1,4 +1,5 @@
 -- name: list
+-- Lines in quarantine by what is asked for, the oldest first.
 SELECT
     quarantine.quarantine_id, file.path, quarantine.etl_line, quarantine.rule, quarantine.reason, quarantine.field,
     quarantine.state, quarantine.created_at
@@ -15,6 +16,7 @@ ORDER BY quarantine.quarantine_id
 LIMIT :most;
 
 -- name: show
+-- One line in quarantine with all that is known of it.
 SELECT quarantine.*, file.path
 FROM etl.quarantine
 INNER JOIN etl.file USING (etl_file_id)

@@ -1,5 +1,5 @@
 -- name: choose
--- Open lines in quarantine by what a person can say of them, and what speaks against replaying each.
+-- Open lines in quarantine by what is asked for, and why each could not be replayed.
 SELECT
     quarantine.quarantine_id,
     CASE
@@ -11,7 +11,7 @@ SELECT
 FROM etl.quarantine
 INNER JOIN etl.file USING (etl_file_id)
 WHERE
-    quarantine.state = 'open' AND file.log = :log
+    quarantine.state = 'open'
     AND (CAST(:ids AS bigint []) IS NULL OR quarantine.quarantine_id = ANY(CAST(:ids AS bigint [])))
     AND (CAST(:path AS text) IS NULL OR file.path = :path)
     AND (CAST(:rule AS text) IS NULL OR quarantine.rule = :rule)
@@ -21,6 +21,7 @@ WHERE
 ORDER BY quarantine.etl_file_id, quarantine.etl_line;
 
 -- name: lines
+-- These lines with what is needed to read them again.
 SELECT
     quarantine.quarantine_id, quarantine.etl_file_id, quarantine.etl_line, quarantine.raw, quarantine.format,
     quarantine.rule, quarantine.reason, quarantine.field, quarantine.raw_cut, quarantine.created_at, file.path
@@ -30,6 +31,7 @@ WHERE quarantine.quarantine_id = ANY(:ids)
 ORDER BY quarantine.etl_file_id, quarantine.etl_line;
 
 -- name: stage_reject
+-- Stage the lines that could not be read or cast again.
 INSERT INTO pg_temp.staged_reject (etl_file_id, etl_line, raw, raw_cut, format, field, reason, rule)
 SELECT
     quarantine.etl_file_id, quarantine.etl_line, quarantine.raw, quarantine.raw_cut, quarantine.format, again.field,
@@ -41,6 +43,7 @@ FROM
 INNER JOIN etl.quarantine ON quarantine.etl_file_id = :file AND quarantine.etl_line = again.etl_line;
 
 -- name: digests
+-- Digests of these files, to be locked.
 SELECT DISTINCT digest FROM etl.file WHERE etl_file_id = ANY(:ids) AND digest IS NOT NULL;
 
 -- name: lock_lines
@@ -55,7 +58,7 @@ ORDER BY quarantine.quarantine_id
 FOR UPDATE OF quarantine;
 
 -- name: leave_out
--- Lines that another session took meanwhile.
+-- Leave out lines that another session took meanwhile.
 WITH gone AS (
     DELETE FROM pg_temp.staged
     WHERE
@@ -73,7 +76,7 @@ WHERE
     );
 
 -- name: still_bad
--- Lines that fail again: open as before, with what the present mapping and rules say of them.
+-- Lines that fail again: open as before, with what the present mapping and rules found.
 UPDATE etl.quarantine
 SET field = failing.field, reason = failing.reason, rule = failing.rule, mapped = failing.mapped, existing = NULL
 FROM (
@@ -94,7 +97,7 @@ WHERE
     AND coalesce(leftover.same, true);
 
 -- name: note
--- Who, when, why, and what came of each line.
+-- Who replayed each line, when and why, and the outcome.
 INSERT INTO etl.quarantine_action (
     quarantine_id, etl_file_id, etl_line, action, outcome, reason, actor, why, run_id
 )
@@ -112,13 +115,14 @@ LEFT JOIN pg_temp.leftover
     ON replaying.etl_file_id = leftover.etl_file_id AND replaying.etl_line = leftover.etl_line;
 
 -- name: outcomes
+-- Number of lines of each file by outcome.
 SELECT replaying.etl_file_id, action.outcome, count(*) AS lines
 FROM pg_temp.replaying
 INNER JOIN etl.quarantine_action AS action ON replaying.quarantine_id = action.quarantine_id AND action.run_id = :run
 GROUP BY replaying.etl_file_id, action.outcome;
 
 -- name: move
--- Rows move between terms of the file's equation.
+-- Move rows between the terms of the file's equation.
 UPDATE etl.file
 SET
     rows_loaded = rows_loaded + :published,
@@ -129,6 +133,7 @@ SET
 WHERE etl_file_id = :id;
 
 -- name: discard
+-- Give lines up for good, on record.
 WITH discarded AS (
     UPDATE etl.quarantine
     SET state = 'discarded', resolved_at = now(), resolved_by = :actor, resolution = :why
@@ -143,6 +148,7 @@ SELECT quarantine_id, etl_file_id, etl_line, 'discard', 'discarded', reason, :ac
 FROM discarded;
 
 -- name: actions
+-- What was done with a line so far.
 SELECT action, outcome, actor, why, acted_at, reason
 FROM etl.quarantine_action
 WHERE quarantine_id = :id

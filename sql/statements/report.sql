@@ -1,10 +1,9 @@
 -- name: span
--- All that there is, in whole days: what a report is about when nobody says.
+-- The span of a report for which none is given: all that was loaded, in whole days.
 SELECT
-    date_trunc('day', min(min_timestamp), 'UTC') AS since,
-    date_trunc('day', max(max_timestamp), 'UTC') + interval '1 day' AS until
-FROM etl.file
-WHERE rows_loaded > 0;
+    etl.day_start(etl.day_of(first_row)) AS since,
+    etl.day_start(etl.day_of(last_row) + 1) AS until
+FROM etl.loaded_span;
 
 -- name: profile
 -- One scan of the rows of the span; all charts of rows come from its groups.
@@ -81,7 +80,7 @@ WHERE columns.key NOT IN ('at', 'state', 'protocol', 'service', 'total', 'bytes_
 GROUP BY columns.key;
 
 -- name: files
--- Files with rows, or else a window, in the span.
+-- Files by state; in the span are those with rows in it, or else with a window in it.
 SELECT
     state, count(*) AS files, coalesce(sum(rows_read), 0)::bigint AS rows_read,
     coalesce(sum(rows_loaded), 0)::bigint AS rows_loaded, coalesce(sum(rows_duplicate), 0)::bigint AS rows_duplicate,
@@ -94,7 +93,7 @@ GROUP BY state
 ORDER BY state;
 
 -- name: rules
--- Verdicts on these files' batches, and on these days.
+-- What rules found in the batches of files in the span, and on its days.
 SELECT
     result.suite, result.rule, (array_agg(result.severity ORDER BY result.expectation_result_id DESC))[1] AS severity,
     count(*) AS verdicts, count(*) FILTER (WHERE result.success) AS passed,
@@ -114,14 +113,14 @@ WHERE
                 >= CAST(:since AS timestamptz)
         )
         OR result.day BETWEEN
-        CAST(CAST(:since AS timestamptz) AT TIME ZONE 'UTC' AS date)
-        AND CAST((CAST(:until AS timestamptz) - interval '1 microsecond') AT TIME ZONE 'UTC' AS date)
+        etl.day_of(CAST(:since AS timestamptz))
+        AND etl.day_of(CAST(:until AS timestamptz) - interval '1 microsecond')
     )
 GROUP BY result.suite, result.rule
 ORDER BY result.suite, min(result.expectation_result_id);
 
 -- name: trend
--- The last two weeks of the rules that found something in them.
+-- Two weeks, by day, of the rules that found something in them.
 SELECT day::text AS day, suite, rule, severity, rows, failed, share
 FROM etl.rule_trend
 WHERE
@@ -130,6 +129,7 @@ WHERE
 ORDER BY suite, rule, day;
 
 -- name: quarantine
+-- Lines in quarantine of files in the span, by rule, reason, field and state.
 SELECT
     quarantine.rule, quarantine.reason, quarantine.field, quarantine.state, count(*) AS lines,
     count(DISTINCT quarantine.etl_file_id) AS files, min(quarantine.quarantine_id) AS quarantine_id
@@ -143,6 +143,7 @@ ORDER BY count(*) DESC, quarantine.rule, quarantine.reason
 LIMIT :most;
 
 -- name: examples
+-- Examples of such lines; 400 bytes of each are shown.
 SELECT
     quarantine.quarantine_id, file.path, quarantine.etl_line, substring(quarantine.raw FROM 1 FOR 400) AS raw
 FROM etl.quarantine
@@ -150,6 +151,7 @@ INNER JOIN etl.file USING (etl_file_id)
 WHERE quarantine.quarantine_id = ANY(:ids);
 
 -- name: problems
+-- Files in the span that somebody should look at, the worst first.
 SELECT path, state, kind, reason, rows_read, open_lines, rules, accepted_by
 FROM etl.file_problem
 INNER JOIN etl.file USING (etl_file_id, path, state, kind, reason, rows_read, accepted_by)
@@ -160,6 +162,7 @@ ORDER BY CASE state WHEN 'refused' THEN 0 WHEN 'failed' THEN 1 WHEN 'incomplete'
 LIMIT :most;
 
 -- name: completeness
+-- Windows in the span, the missing ones too.
 SELECT
     sensor, to_char(window_start AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day,
     extract(HOUR FROM window_start AT TIME ZONE 'UTC')::integer AS hour, state, rows_loaded, window_start
@@ -169,9 +172,11 @@ ORDER BY sensor, window_start
 LIMIT :most;
 
 -- name: lag
+-- How far each sensor is behind.
 SELECT sensor, newest_window_end, newest_row, loaded_at FROM etl.lag ORDER BY sensor;
 
 -- name: columns
+-- Columns of files in the span that the data dictionary lacks.
 SELECT unknown_column.name, unknown_column.type, file.path, unknown_column.first_seen
 FROM etl.unknown_column
 INNER JOIN etl.file USING (etl_file_id)
@@ -182,54 +187,63 @@ ORDER BY unknown_column.first_seen DESC, unknown_column.name
 LIMIT :most;
 
 -- name: slowest
--- From the moment that a file was there and complete until it was settled.
+-- Files that took longest from the moment that they were complete until they were loaded.
 SELECT
     path, state, size, rows_read, first_seen, finished_at,
     extract(EPOCH FROM finished_at - greatest(first_seen, window_end))::double precision AS seconds
 FROM etl.file
 WHERE
-    finished_at IS NOT NULL AND state IN ('published', 'incomplete', 'superseded')
+    finished_at IS NOT NULL AND etl.has_rows(state)
     AND coalesce(min_timestamp, window_start, mtime) < CAST(:until AS timestamptz)
     AND coalesce(max_timestamp, window_end, window_start, mtime) >= CAST(:since AS timestamptz)
 ORDER BY finished_at - greatest(first_seen, window_end) DESC
 LIMIT :most;
 
 -- name: drift
+-- Measures of days in the span that are not usual. The limits are those of the rules in expectations/conn_batch.json:
+-- a share that moved by more than 0.1, an hour with less than a quarter or more than four times its usual rows.
 SELECT day::text AS day, measure, value, usual
 FROM etl.drift
 WHERE
     usual IS NOT NULL
     AND day BETWEEN
-    CAST(CAST(:since AS timestamptz) AT TIME ZONE 'UTC' AS date)
-    AND CAST((CAST(:until AS timestamptz) - interval '1 microsecond') AT TIME ZONE 'UTC' AS date)
+    etl.day_of(CAST(:since AS timestamptz))
+    AND etl.day_of(CAST(:until AS timestamptz) - interval '1 microsecond')
     AND (abs(shift) > 0.1 AND measure NOT LIKE 'rows.%' OR hour_ratio NOT BETWEEN 0.25 AND 4)
 ORDER BY day DESC, measure
 LIMIT :most;
 
 -- name: keep
+-- Keep a report.
 INSERT INTO etl.report (run_id, since, until, verdict, html, content)
 VALUES (:run, :since, :until, :verdict, :html, CAST(:content AS jsonb))
 RETURNING report_id;
 
 -- name: forget_old
+-- Delete all but the newest reports.
 DELETE FROM etl.report
 WHERE report_id NOT IN (SELECT report_id FROM etl.report ORDER BY report_id DESC LIMIT :keep);
 
 -- name: kept
+-- The reports that are kept, the newest first.
 SELECT report_id, run_id, since, until, verdict, created_at FROM etl.report ORDER BY report_id DESC LIMIT :most;
 
 -- name: page
+-- The page of a report.
 SELECT html FROM etl.report WHERE report_id = :id;
 
 -- name: newest_row
-SELECT max(max_timestamp) FROM etl.file WHERE rows_loaded > 0;
+-- "@timestamp" of the newest row.
+SELECT last_row FROM etl.loaded_span;
 
 -- name: newest_verdicts
+-- The newest result of each rule, failed ones first.
 SELECT suite, rule, severity, success, rows, failed, created_at
 FROM etl.rule_state
 ORDER BY success, severity, suite, rule;
 
 -- name: open_reasons
+-- Open lines in quarantine by reason, the most frequent first.
 SELECT rule, reason, field, lines, files, last_seen
 FROM etl.quarantine_reason
 WHERE state = 'open'

@@ -1,6 +1,6 @@
 -- name: touch
--- The hours of these moments are due: for whoever changes rows by another way than the statements that mark themselves
--- (publish.insert_all, publish.insert_new, undo.delete_rows).
+-- The hours of these moments are due. For code that changes rows by another way than publish.insert_all,
+-- publish.insert_new and undo.delete_rows, which mark hours themselves.
 INSERT INTO etl.touched_hour (hour)
 SELECT DISTINCT etl.hour_of(moments.moment) FROM unnest(CAST(:moments AS timestamptz [])) AS moments (moment);
 
@@ -18,7 +18,7 @@ UNION
 SELECT hour FROM zeek.conn_hour;
 
 -- name: due
--- Hours to recompute, oldest first. A day that retention took keeps what it had when its rows went.
+-- Hours to recompute, the oldest first. A day that retention dropped keeps the rollup that it had then.
 SELECT DISTINCT touched.hour
 FROM etl.touched_hour AS touched
 WHERE
@@ -26,9 +26,9 @@ WHERE
         CAST(:day AS date) IS NULL
         AND NOT EXISTS (
             SELECT FROM etl.retired_day AS retired
-            WHERE retired.day = CAST(touched.hour AT TIME ZONE 'UTC' AS date)
+            WHERE retired.day = etl.day_of(touched.hour)
         )
-    ) OR CAST(touched.hour AT TIME ZONE 'UTC' AS date) = CAST(:day AS date)
+    ) OR etl.day_of(touched.hour) = CAST(:day AS date)
 ORDER BY touched.hour;
 
 -- name: forget
@@ -36,12 +36,15 @@ ORDER BY touched.hour;
 DELETE FROM etl.touched_hour WHERE hour = :hour;
 
 -- name: forget_day
-DELETE FROM etl.touched_hour WHERE CAST(hour AT TIME ZONE 'UTC' AS date) = :day;
+-- Forget the marks of a dropped day.
+DELETE FROM etl.touched_hour WHERE etl.day_of(hour) = :day;
 
 -- name: clear
+-- Delete the rollup of an hour.
 DELETE FROM zeek.conn_hour WHERE hour = :hour;
 
 -- name: add
+-- Compute the rollup of an hour.
 INSERT INTO zeek.conn_hour
 SELECT
     :hour, conn.network_protocol, conn.network_application, conn.network_connection_state, file.sensor, count(*),
@@ -55,20 +58,25 @@ WHERE
 GROUP BY conn.network_protocol, conn.network_application, conn.network_connection_state, file.sensor;
 
 -- name: top_is_stale
+-- The top addresses of a sealed day are due.
 UPDATE etl.sealed_day SET top_stale = true WHERE day = :day AND NOT top_stale;
 
 -- name: stale_tops
+-- Sealed days whose top addresses are due.
 SELECT day FROM etl.sealed_day
 WHERE top_stale AND NOT EXISTS (SELECT FROM etl.retired_day AS retired WHERE retired.day = sealed_day.day)
 ORDER BY day;
 
 -- name: top_is_fresh
+-- The top addresses of a sealed day are current.
 UPDATE etl.sealed_day SET top_stale = false WHERE day = :day;
 
 -- name: clear_top
+-- Delete the top addresses of a day.
 DELETE FROM zeek.top_address WHERE day = :day;
 
 -- name: add_top
+-- Compute the top addresses of a day: the first by bytes and the first by connections, for each role.
 INSERT INTO zeek.top_address
 SELECT
     :day, ranked.role, ranked.ip_addr, ranked.connections, ranked.src_bytes, ranked.dst_bytes, ranked.rank_by_bytes,
@@ -87,19 +95,19 @@ FROM (
             'src' AS role, conn.src_ip_addr AS ip_addr, count(*) AS connections, sum(conn.src_bytes) AS src_bytes,
             sum(conn.dst_bytes) AS dst_bytes
         FROM zeek.conn
-        WHERE conn."@timestamp" >= CAST(:first AS timestamptz) AND conn."@timestamp" < CAST(:after AS timestamptz)
+        WHERE conn."@timestamp" >= etl.day_start(:day) AND conn."@timestamp" < etl.day_start(CAST(:day AS date) + 1)
         GROUP BY conn.src_ip_addr
         UNION ALL
         SELECT 'dst', conn.dst_ip_addr, count(*), sum(conn.src_bytes), sum(conn.dst_bytes)
         FROM zeek.conn
-        WHERE conn."@timestamp" >= CAST(:first AS timestamptz) AND conn."@timestamp" < CAST(:after AS timestamptz)
+        WHERE conn."@timestamp" >= etl.day_start(:day) AND conn."@timestamp" < etl.day_start(CAST(:day AS date) + 1)
         GROUP BY conn.dst_ip_addr
     ) AS sums
 ) AS ranked
 WHERE ranked.rank_by_bytes <= :most OR ranked.rank_by_connections <= :most;
 
 -- name: differences
--- Hours whose rollup is not what their rows add up to, those that are due or whose day is retired left out.
+-- Hours whose rollup is not the sum of their rows; hours that are due and retired days are left out.
 WITH settled AS MATERIALIZED (
     SELECT * FROM zeek.conn_hour
 ),
@@ -137,7 +145,7 @@ FROM (
 WHERE
     NOT EXISTS (SELECT FROM etl.touched_hour AS touched WHERE touched.hour = wrong.hour)
     AND NOT EXISTS (
-        SELECT FROM etl.retired_day AS retired WHERE retired.day = CAST(wrong.hour AT TIME ZONE 'UTC' AS date)
+        SELECT FROM etl.retired_day AS retired WHERE retired.day = etl.day_of(wrong.hour)
     )
 GROUP BY wrong.hour
 ORDER BY wrong.hour;
@@ -150,12 +158,12 @@ WHERE
     NOT sealed.top_stale
     AND NOT EXISTS (SELECT FROM etl.retired_day AS retired WHERE retired.day = sealed.day)
     AND NOT EXISTS (
-        SELECT FROM etl.touched_hour AS touched WHERE CAST(touched.hour AT TIME ZONE 'UTC' AS date) = sealed.day
+        SELECT FROM etl.touched_hour AS touched WHERE etl.day_of(touched.hour) = sealed.day
     )
 ORDER BY sealed.day;
 
 -- name: top_sums
--- What a day's top addresses say of each address beside what its rows say; only lines that differ.
+-- Addresses of a day for which zeek.top_address differs from the sums of the rows.
 SELECT top.role, top.ip_addr
 FROM zeek.top_address AS top
 LEFT JOIN (
@@ -163,12 +171,12 @@ LEFT JOIN (
         'src' AS role, conn.src_ip_addr AS ip_addr, count(*) AS connections, sum(conn.src_bytes) AS src_bytes,
         sum(conn.dst_bytes) AS dst_bytes
     FROM zeek.conn
-    WHERE conn."@timestamp" >= CAST(:first AS timestamptz) AND conn."@timestamp" < CAST(:after AS timestamptz)
+    WHERE conn."@timestamp" >= etl.day_start(:day) AND conn."@timestamp" < etl.day_start(CAST(:day AS date) + 1)
     GROUP BY conn.src_ip_addr
     UNION ALL
     SELECT 'dst', conn.dst_ip_addr, count(*), sum(conn.src_bytes), sum(conn.dst_bytes)
     FROM zeek.conn
-    WHERE conn."@timestamp" >= CAST(:first AS timestamptz) AND conn."@timestamp" < CAST(:after AS timestamptz)
+    WHERE conn."@timestamp" >= etl.day_start(:day) AND conn."@timestamp" < etl.day_start(CAST(:day AS date) + 1)
     GROUP BY conn.dst_ip_addr
 ) AS sums ON top.role = sums.role AND top.ip_addr = sums.ip_addr
 WHERE

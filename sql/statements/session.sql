@@ -10,8 +10,49 @@ WHERE
     );
 
 -- name: act_as_owner
--- Indexes and partitions are the owner's; whoever may not act as it is told so by the server.
+-- Act as conn_owner, to whom indexes and partitions belong; the server refuses a user who may not.
 SET ROLE conn_owner;
 
+-- name: act_as_owner_here
+-- The same until the transaction ends.
+SET LOCAL ROLE conn_owner;
+
+-- name: make_schema
+-- The schema in which migrations keep their version: it has to be there before the first one.
+CREATE SCHEMA IF NOT EXISTS etl;
+
 -- name: label
+-- Show in pg_stat_activity what this session does.
 SELECT set_config('application_name', :name, false);
+
+-- name: role
+-- The role that this session acts as; none where it is the user's own.
+SELECT current_setting('role');
+
+-- name: wait_for_locks
+-- Wait for locks without a limit: for statements that wait for others while nobody waits for them.
+SET lock_timeout = 0;
+
+-- name: snapshot
+-- All statements of this transaction see one state of the database.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; -- noqa: PRS
+
+-- name: read_only
+-- This transaction cannot change anything.
+SET TRANSACTION READ ONLY; -- noqa: PRS
+
+-- name: act_as_reader
+-- Act as conn_reader until the transaction ends.
+SET LOCAL ROLE conn_reader;
+
+-- name: statement_timeout
+-- No statement of this transaction runs longer.
+SELECT set_config('statement_timeout', :limit, true);
+
+-- name: hash_only
+-- Group by hashing. Few groups come out, but the planner expects one per row and would sort them all on disk.
+SET LOCAL enable_sort = off;
+
+-- name: sort_again
+-- Sorting is allowed again.
+SET LOCAL enable_sort = on;

@@ -1,13 +1,11 @@
 -- name: states
-SELECT
-    state, count(*) AS files, coalesce(sum(rows_read), 0)::bigint AS rows_read,
-    coalesce(sum(rows_loaded), 0)::bigint AS rows_loaded, coalesce(sum(rows_duplicate), 0)::bigint AS rows_duplicate,
-    coalesce(sum(rows_quarantined), 0)::bigint AS rows_quarantined
-FROM etl.file
-GROUP BY state
+-- Files by state, with the sums of their counts.
+SELECT state, files, rows_read, rows_loaded, rows_duplicate, rows_quarantined
+FROM etl.files_by_state
 ORDER BY state;
 
 -- name: problems
+-- Files that were not loaded, or not whole, or could not be loaded again; the newest first.
 SELECT etl_file_id, path, state, kind, reason, finished_at
 FROM etl.file
 WHERE state IN ('refused', 'failed', 'incomplete') OR kind = 'not_replaced'
@@ -15,26 +13,29 @@ ORDER BY finished_at DESC, etl_file_id DESC
 LIMIT :most;
 
 -- name: quarantine
+-- Lines in quarantine by rule, reason and state.
 SELECT rule, reason, state, count(*) AS rows
 FROM etl.quarantine
 GROUP BY rule, reason, state
 ORDER BY count(*) DESC, rule;
 
 -- name: rules
--- The newest verdict of each rule.
-SELECT DISTINCT ON (suite, rule) suite, rule, severity, success, rows, failed, created_at
-FROM etl.expectation_result
-WHERE etl_file_id IS NULL
-ORDER BY suite, rule, expectation_result_id DESC;
+-- The newest result of each rule.
+SELECT suite, rule, severity, success, rows, failed, created_at
+FROM etl.rule_state
+ORDER BY suite, rule;
 
 -- name: unknown_columns
+-- Columns that the data dictionary lacks.
 SELECT unknown_column.name, unknown_column.type, file.path, unknown_column.first_seen
 FROM etl.unknown_column
 INNER JOIN etl.file USING (etl_file_id)
 ORDER BY unknown_column.name;
 
 -- name: span
-SELECT min(min_timestamp) AS first, max(max_timestamp) AS last FROM etl.file;
+-- First and last row that were loaded.
+SELECT first_row AS first, last_row AS last FROM etl.loaded_span;
 
 -- name: runs
+-- The newest runs.
 SELECT run_id, kind, started_at, ended_at FROM etl.run ORDER BY started_at DESC LIMIT :most;

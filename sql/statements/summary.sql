@@ -1,10 +1,10 @@
 -- name: added
--- What a run added to zeek.conn. The days of a file's first and last row have rows; those between perhaps.
+-- What a run added to zeek.conn. The days of a file's first and last row have rows; days between them may have some.
 WITH mine AS (
     SELECT
         etl_file_id, batch_id, rows_loaded,
-        (min_timestamp AT TIME ZONE 'UTC')::date AS first,
-        (max_timestamp AT TIME ZONE 'UTC')::date AS last
+        etl.day_of(min_timestamp) AS first,
+        etl.day_of(max_timestamp) AS last
     FROM etl.file
     WHERE run_id = :run AND rows_loaded > 0
 ),
@@ -30,6 +30,7 @@ SELECT
     array(SELECT day FROM perhaps WHERE day NOT IN (SELECT day FROM certain) ORDER BY day) AS perhaps;
 
 -- name: touched
+-- Whether one of these files has rows in the span.
 SELECT
     exists(
         SELECT FROM zeek.conn
@@ -39,14 +40,14 @@ SELECT
     );
 
 -- name: files
--- The newest state of each of these paths; mine: brought there by this run.
+-- The newest state of each of these paths, counted by state; mine: reached in this run.
 WITH newest AS (
     SELECT DISTINCT ON (path)
         state, rows_read, rows_loaded, rows_duplicate, rows_quarantined,
         coalesce(run_id = :run, false) AS mine,
         CASE WHEN state <> 'known' THEN kind END AS kind
     FROM etl.file
-    WHERE log = :log AND path = any(CAST(:paths AS text []))
+    WHERE path = any(CAST(:paths AS text []))
     ORDER BY path, etl_file_id DESC
 )
 
@@ -62,16 +63,16 @@ GROUP BY state, kind, mine
 ORDER BY state, kind, mine;
 
 -- name: quarantined
--- Open quarantine of these paths.
+-- Open lines in quarantine of these paths.
 SELECT rule, quarantine.reason, count(*) AS lines, min(path || ':' || etl_line) AS example
 FROM etl.quarantine
 INNER JOIN etl.file USING (etl_file_id)
-WHERE file.log = :log AND path = any(CAST(:paths AS text [])) AND quarantine.state = 'open'
+WHERE path = any(CAST(:paths AS text [])) AND quarantine.state = 'open'
 GROUP BY rule, quarantine.reason
 ORDER BY lines DESC, rule, quarantine.reason;
 
 -- name: suites
--- Each suite's verdict on the batches that these paths were in.
+-- What each suite found in the batches that these paths were in.
 SELECT
     suite,
     count(DISTINCT rule) AS rules,
@@ -81,15 +82,17 @@ SELECT
 FROM etl.expectation_result
 WHERE
     etl_file_id IS NULL
-    AND batch_id IN (SELECT batch_id FROM etl.file WHERE log = :log AND path = any(CAST(:paths AS text [])))
+    AND batch_id IN (SELECT batch_id FROM etl.file WHERE path = any(CAST(:paths AS text [])))
 GROUP BY suite
 ORDER BY suite;
 
 -- name: newest_day
-SELECT newest.day::text AS first_day, (newest.day + 1)::text AS next_day
-FROM (SELECT (max(max_timestamp) AT TIME ZONE 'UTC')::date AS day FROM etl.file WHERE log = :log) AS newest;
+-- The newest day with rows, and the day after it.
+SELECT etl.day_of(last_row)::text AS first_day, (etl.day_of(last_row) + 1)::text AS next_day
+FROM etl.loaded_span;
 
 -- name: busiest_services
+-- Services of a day by bytes; the summary shows this statement as an example.
 SELECT network_application, count(*) AS connections, sum(src_bytes + dst_bytes)::bigint AS bytes
 FROM zeek.conn
 WHERE "@timestamp" >= :first_day AND "@timestamp" < :next_day AND network_application IS NOT NULL
@@ -98,6 +101,7 @@ ORDER BY bytes DESC NULLS LAST
 LIMIT 5;
 
 -- name: progress
+-- How far a run has come.
 SELECT
     count(*) AS files, count(*) FILTER (WHERE file.finished_at >= run.started_at) AS files_done,
     coalesce(sum(file.size), 0)::bigint AS bytes,

@@ -1,48 +1,46 @@
 -- name: loaded_from
 -- Files of these paths or runs that have something to take back. A file that is being loaded again still has its rows.
 SELECT
-    etl_file_id, path, size, mtime, state, batch_id,
-    coalesce(CAST(before ->> 'digest' AS bytea), digest) AS digest,
-    coalesce(CAST(before ->> 'rows_loaded' AS bigint), rows_loaded, 0) AS rows_loaded,
-    coalesce(CAST(before ->> 'min_timestamp' AS timestamptz), min_timestamp) AS min_timestamp,
-    coalesce(CAST(before ->> 'max_timestamp' AS timestamptz), max_timestamp) AS max_timestamp
-FROM etl.file
+    etl_file_id, path, size, mtime, state_now AS state, batch_id, digest, coalesce(rows_loaded, 0) AS rows_loaded,
+    min_timestamp, max_timestamp
+FROM etl.loaded_file
 WHERE
-    log = :log AND (path = ANY(CAST(:paths AS text [])) OR run_id = ANY(CAST(:runs AS text [])))
-    AND (state IN ('published', 'incomplete', 'superseded', 'known', 'refused') OR before IS NOT NULL)
+    (path = ANY(CAST(:paths AS text [])) OR run_id = ANY(CAST(:runs AS text [])))
+    AND (etl.has_rows(state_now) OR state_now IN ('known', 'refused') OR reopened)
 ORDER BY etl_file_id;
 
 -- name: loaded
+-- The same of these files.
 SELECT
-    etl_file_id, path, size, mtime, state, batch_id,
-    coalesce(CAST(before ->> 'digest' AS bytea), digest) AS digest,
-    coalesce(CAST(before ->> 'rows_loaded' AS bigint), rows_loaded, 0) AS rows_loaded,
-    coalesce(CAST(before ->> 'min_timestamp' AS timestamptz), min_timestamp) AS min_timestamp,
-    coalesce(CAST(before ->> 'max_timestamp' AS timestamptz), max_timestamp) AS max_timestamp
-FROM etl.file
+    etl_file_id, path, size, mtime, state_now AS state, batch_id, digest, coalesce(rows_loaded, 0) AS rows_loaded,
+    min_timestamp, max_timestamp
+FROM etl.loaded_file
 WHERE etl_file_id = ANY(:ids)
 ORDER BY etl_file_id;
 
 -- name: lock
+-- Lock these rows of the ledger.
 SELECT etl_file_id FROM etl.file WHERE etl_file_id = ANY(:ids) ORDER BY etl_file_id FOR UPDATE;
 
 -- name: other_versions
--- Rows of the ledger whose rows in zeek.conn go when these files are published.
+-- Other versions of the paths of these files: their rows go when these files are published.
 SELECT DISTINCT other.etl_file_id
 FROM etl.file
 INNER JOIN
     etl.file AS other
-    ON (file.log, file.path) = (other.log, other.path) AND file.etl_file_id <> other.etl_file_id
+    ON file.path = other.path AND file.etl_file_id <> other.etl_file_id
 WHERE
     file.etl_file_id = ANY(:ids) AND file.replaces
-    AND (other.state IN ('published', 'incomplete', 'superseded') OR other.before IS NOT NULL)
+    AND (etl.has_rows(other.state) OR other.before IS NOT NULL)
 ORDER BY other.etl_file_id;
 
 -- name: runs
+-- Those of these names that are runs.
 SELECT run_id FROM etl.run WHERE run_id = ANY(CAST(:names AS text []));
 
 -- name: days
-SELECT DISTINCT CAST("@timestamp" AT TIME ZONE 'UTC' AS date) AS day
+-- UTC days on which these files have rows.
+SELECT DISTINCT etl.day_of("@timestamp") AS day
 FROM zeek.conn
 WHERE
     etl_file_id = ANY(:ids)
@@ -50,7 +48,7 @@ WHERE
 ORDER BY day;
 
 -- name: delete_rows
--- One pass over the span of all these files, and of each only what lies in its own.
+-- Delete the rows of these files: one pass over the span of all of them, and of each only rows within its own.
 WITH gone AS (
     DELETE FROM zeek.conn AS there
     USING
@@ -70,13 +68,14 @@ touched AS (
 SELECT etl_file_id, count(*) AS rows_deleted FROM gone GROUP BY etl_file_id;
 
 -- name: forget_retired
--- What retention took from a file is no part of what it brings now.
+-- Forget what retention took from a file: it is no part of what the file brings now.
 WITH forgotten AS (DELETE FROM etl.retired_file WHERE etl_file_id = ANY(:ids))
 
 UPDATE etl.file SET rows_pruned = 0 WHERE etl_file_id = ANY(:ids);
 
 -- name: leaning
--- Files with rows that are in the table, or kept out of it, only because one of these brought them first.
+-- Files that depend on one of these: it was the first to bring rows that they hold too, or it has a row that conflicts
+-- with one of theirs.
 SELECT file.etl_file_id, file.path, file.size, file.mtime, sum(leaning.rows)::bigint AS leaning_rows
 FROM (
     SELECT etl_file_id, rows
@@ -90,14 +89,16 @@ FROM (
         AND CAST(existing ->> 'etl_file_id' AS bigint) = ANY(:ids)
 ) AS leaning
 INNER JOIN etl.file USING (etl_file_id)
-WHERE leaning.etl_file_id <> all(:ids) AND file.state IN ('published', 'incomplete', 'superseded')
+WHERE leaning.etl_file_id <> all(:ids) AND etl.has_rows(file.state)
 GROUP BY file.etl_file_id
 ORDER BY file.etl_file_id;
 
 -- name: forget_duplicates
+-- Forget whose rows the duplicates of these files are.
 DELETE FROM etl.duplicate_of WHERE etl_file_id = ANY(:ids);
 
 -- name: note_duplicates
+-- Note whose rows the duplicates of this transaction are.
 INSERT INTO etl.duplicate_of (etl_file_id, of_file_id, rows)
 SELECT etl_file_id, of_file_id, count(*)
 FROM pg_temp.leftover
@@ -107,6 +108,7 @@ GROUP BY etl_file_id, of_file_id
 ON CONFLICT (etl_file_id, of_file_id) DO UPDATE SET rows = duplicate_of.rows + excluded.rows;
 
 -- name: mark_unloaded
+-- Make files unloaded whose rows are gone.
 UPDATE etl.file
 SET
     state = 'unloaded', kind = NULL, reason = :reason, rows_loaded = 0, rows_duplicate = 0, rows_quarantined = 0,
@@ -115,43 +117,45 @@ SET
 WHERE etl_file_id = ANY(:ids);
 
 -- name: copies
--- Other names of the same bytes.
+-- Files that were known as the same bytes as these.
 SELECT etl_file_id FROM etl.file WHERE known_file_id = ANY(:ids) AND state = 'known' ORDER BY etl_file_id;
 
 -- name: close_quarantine
+-- Close the open lines in quarantine of these files.
 UPDATE etl.quarantine
 SET state = 'closed', resolved_at = now(), resolved_by = session_user, resolution = :resolution
 WHERE etl_file_id = ANY(:ids) AND state = 'open';
 
 -- name: reopen
+-- Open files again; of one that is loaded, the ledger keeps what it says now.
 UPDATE etl.file
 SET
     before = CASE
-        WHEN state IN ('published', 'incomplete', 'superseded') THEN to_jsonb(file) - 'before' ELSE before
+        WHEN etl.has_rows(state) THEN to_jsonb(file) - 'before' ELSE before
     END,
     replaces = replaces OR :replaces,
-    batch_id = CASE WHEN state IN ('found', 'staged') THEN batch_id END,
-    state = CASE WHEN state IN ('found', 'staged') THEN state ELSE 'found' END,
-    kind = CASE WHEN state IN ('found', 'staged') THEN kind END,
-    reason = CASE WHEN state IN ('found', 'staged') THEN reason END,
+    batch_id = CASE WHEN etl.is_open(state) THEN batch_id END,
+    state = CASE WHEN etl.is_open(state) THEN state ELSE 'found' END,
+    kind = CASE WHEN etl.is_open(state) THEN kind END,
+    reason = CASE WHEN etl.is_open(state) THEN reason END,
     finished_at = NULL
 WHERE etl_file_id = ANY(:ids);
 
 -- name: changed
--- Files that are being loaded again and whose rows may be others now: other bytes or another mapping.
-SELECT etl_file_id
+-- Files that are being loaded again and whose rows may differ now: their bytes or the mapping changed.
+SELECT file.etl_file_id
 FROM etl.file
+INNER JOIN etl.loaded_file AS old USING (etl_file_id)
 WHERE
-    etl_file_id = ANY(:ids)
-    AND (digest, mapping_version) IS DISTINCT FROM (
-        CAST(before ->> 'digest' AS bytea), CAST(before ->> 'mapping_version' AS integer)
-    );
+    file.etl_file_id = ANY(:ids)
+    AND (file.digest, file.mapping_version) IS DISTINCT FROM (old.digest, old.mapping_version);
 
 -- name: waiting
-SELECT etl_file_id FROM etl.file WHERE log = :log AND before IS NOT NULL ORDER BY etl_file_id;
+-- Files that are open to be loaded again.
+SELECT etl_file_id FROM etl.file WHERE before IS NOT NULL ORDER BY etl_file_id;
 
 -- name: restore
--- It could not be loaded again: what was there stays, and so does what the ledger said of it.
+-- A file could not be loaded again: its rows stay, and the ledger says of it again what it said before.
 UPDATE etl.file
 SET
     state = old.state, kind = 'not_replaced', reason = :reason, digest = old.digest, known_file_id = old.known_file_id,
@@ -159,6 +163,5 @@ SET
     extra_columns = old.extra_columns, rows_read = old.rows_read, rows_staged = old.rows_staged,
     rows_rejected = old.rows_rejected, rows_failed = old.rows_failed, mapping_version = old.mapping_version,
     before = NULL, replaces = false, finished_at = clock_timestamp()
-FROM etl.file AS now_there
-CROSS JOIN LATERAL jsonb_populate_record(NULL::etl.file, now_there.before) AS old
-WHERE file.etl_file_id = :id AND now_there.etl_file_id = file.etl_file_id;
+FROM etl.loaded_file AS old
+WHERE file.etl_file_id = :id AND old.etl_file_id = file.etl_file_id;

@@ -1,4 +1,5 @@
 -- name: by_file
+-- Rows of each file in zeek.conn, and between which times.
 SELECT
     etl_file_id, count(*) AS found,
     min("@timestamp") AS min_timestamp, max("@timestamp") AS max_timestamp
@@ -6,14 +7,13 @@ FROM zeek.conn
 GROUP BY etl_file_id;
 
 -- name: ledger
--- A file that is being loaded again is held against what it was before.
+-- What the ledger says of each file, and what quarantine and dropped days hold of it. A file that is being loaded again
+-- is compared with what it was before.
 WITH stood AS (
     SELECT
-        file.etl_file_id, file.path, file.rows_pruned, old.state, old.rows_read, old.rows_loaded, old.rows_duplicate,
-        old.rows_quarantined, old.min_timestamp, old.max_timestamp
-    FROM etl.file
-    CROSS JOIN LATERAL jsonb_populate_record(file, coalesce(file.before, '{}')) AS old
-    WHERE file.log = :log
+        etl_file_id, path, rows_pruned, state, rows_read, rows_loaded, rows_duplicate, rows_quarantined, min_timestamp,
+        max_timestamp
+    FROM etl.loaded_file
 )
 
 SELECT
@@ -37,22 +37,23 @@ LEFT JOIN (
     SELECT duplicate_of.etl_file_id, sum(duplicate_of.rows) AS rows
     FROM etl.duplicate_of
     INNER JOIN stood AS other ON duplicate_of.of_file_id = other.etl_file_id
-    WHERE other.state NOT IN ('published', 'incomplete', 'superseded')
+    WHERE NOT etl.has_rows(other.state)
     GROUP BY duplicate_of.etl_file_id
 ) AS lost USING (etl_file_id)
 ORDER BY stood.etl_file_id;
 
 -- name: lost_copies
+-- Files that are known as the same bytes as a file without rows.
 SELECT copy.etl_file_id, copy.path, copy.known_file_id
 FROM etl.file AS copy
 INNER JOIN etl.file AS first ON copy.known_file_id = first.etl_file_id
 WHERE
     copy.state = 'known' AND copy.before IS NULL AND first.before IS NULL
-    AND first.state NOT IN ('published', 'incomplete', 'superseded')
+    AND NOT etl.has_rows(first.state)
 ORDER BY copy.etl_file_id;
 
 -- name: staging
--- Staging tables that nobody works on and nobody will come back to: none of their files is open in them.
+-- Staging tables that no process works on (lock 7101) and none will come back to: none of their files is open in them.
 SELECT DISTINCT staging.batch
 FROM (
     SELECT substring(relname FROM '^stage_(\d+)')::bigint AS batch
@@ -62,7 +63,7 @@ FROM (
 WHERE
     NOT EXISTS (
         SELECT FROM etl.file
-        WHERE file.batch_id = staging.batch AND file.state IN ('found', 'staged')
+        WHERE file.batch_id = staging.batch AND etl.is_open(file.state)
     )
     AND pg_try_advisory_xact_lock_shared(7101, CAST(staging.batch % 2147483648 AS integer))
 ORDER BY staging.batch;

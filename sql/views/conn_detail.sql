@@ -1,5 +1,3 @@
--- zeek.conn with what it refers to: sensor and file, the meaning of the state and of each letter of the history (in
--- order, with who did it), and the uids of the tunnels around it as an array (NULL unset, {} empty).
 CREATE OR REPLACE VIEW zeek.conn_detail AS
 SELECT
     conn."@timestamp",
@@ -64,3 +62,14 @@ SELECT
 FROM zeek.conn
 LEFT JOIN etl.file AS file ON conn.etl_file_id = file.etl_file_id
 LEFT JOIN zeek.conn_state AS state ON conn.network_connection_state = state.network_connection_state;
+
+COMMENT ON VIEW zeek.conn_detail IS
+'zeek.conn with what it refers to: sensor and file, and the meaning of codes.';
+SELECT etl.copy_comments('zeek.conn', 'zeek.conn_detail');
+COMMENT ON COLUMN zeek.conn_detail.sensor IS 'Sensor of the file.';
+COMMENT ON COLUMN zeek.conn_detail.path IS 'Path of the file.';
+COMMENT ON COLUMN zeek.conn_detail.state_meaning IS 'What network_connection_state means.';
+COMMENT ON COLUMN zeek.conn_detail.history_meanings IS
+'What each letter of network_connection_history means, in order, with the side that caused it.';
+COMMENT ON COLUMN zeek.conn_detail.tunnel_parents IS
+'The uids of the tunnels around the connection, as an array: NULL unset, {} none.';

@@ -1,4 +1,3 @@
--- zeek.conn under the names of the current OSSEM data dictionary; mixed case wants double quotes: "SrcIpAddr".
 CREATE OR REPLACE VIEW zeek.conn_ossem AS
 SELECT
     "@timestamp",
@@ -30,3 +29,7 @@ SELECT
     etl_line AS "EtlLine",
     extra AS "Extra"
 FROM zeek.conn;
+
+COMMENT ON VIEW zeek.conn_ossem IS
+'zeek.conn under the names of the current OSSEM data dictionary; mixed case wants double quotes: "SrcIpAddr".';
+SELECT etl.copy_comments('zeek.conn', 'zeek.conn_ossem', by_place => true);

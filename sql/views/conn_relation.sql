@@ -1,4 +1,4 @@
--- What is expected to hold between columns of one row (NULL where it does not apply): the rules of conn_consistency.
+-- The rules of expectations/conn_consistency.json read these columns.
 CREATE OR REPLACE VIEW etl.conn_relation AS
 SELECT
     "@timestamp",
@@ -15,3 +15,15 @@ SELECT
         AS icmp_states,
     CASE WHEN network_connection_state = 'S0' THEN dst_packets = 0 END AS s0_without_answer
 FROM zeek.conn;
+
+COMMENT ON VIEW etl.conn_relation IS
+'What is expected to hold between columns of one row of zeek.conn; NULL where it does not apply.';
+SELECT etl.copy_comments('zeek.conn', 'etl.conn_relation');
+COMMENT ON COLUMN etl.conn_relation.duration_with_bytes IS
+'event_duration, src_bytes and dst_bytes are all set or all unset.';
+COMMENT ON COLUMN etl.conn_relation.duration_above_zero IS 'event_duration is above 0.';
+COMMENT ON COLUMN etl.conn_relation.packet_counters_together IS
+'The four counters of packets and IP bytes are all set or all unset.';
+COMMENT ON COLUMN etl.conn_relation.udp_states IS 'A UDP connection has one of the states that UDP can have.';
+COMMENT ON COLUMN etl.conn_relation.icmp_states IS 'A connection of ICMP or an unknown transport has the state OTH.';
+COMMENT ON COLUMN etl.conn_relation.s0_without_answer IS 'A connection in state S0 has no packet from the responder.';

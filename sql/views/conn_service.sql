@@ -1,5 +1,3 @@
--- One row a connection and service: ssl,http becomes two rows. A leading minus says that Zeek gave the protocol up.
--- Connections without a service are left out.
 CREATE OR REPLACE VIEW zeek.conn_service AS
 SELECT
     ltrim(services.service, '-') AS service,
@@ -11,3 +9,11 @@ CROSS JOIN
     LATERAL
     unnest(string_to_array(conn.network_application, ',')) WITH ORDINALITY AS services (service, position)
 WHERE services.service <> '';
+
+COMMENT ON VIEW zeek.conn_service IS
+'One row per connection and service: ssl,http becomes two rows. Connections without a service are left out.';
+SELECT etl.copy_comments('zeek.conn', 'zeek.conn_service');
+COMMENT ON COLUMN zeek.conn_service.service IS 'One service of network_application.';
+COMMENT ON COLUMN zeek.conn_service.given_up IS
+'Whether Zeek gave this protocol up: it has a leading minus in the log.';
+COMMENT ON COLUMN zeek.conn_service.service_position IS 'Place of the service in network_application; the first is 1.';

@@ -1,4 +1,3 @@
--- zeek.conn under the names of Zeek's own conn.log; names with a dot want double quotes: "id.orig_h".
 CREATE OR REPLACE VIEW zeek.conn_zeek AS
 SELECT
     "@timestamp" AS ts,
@@ -30,3 +29,7 @@ SELECT
     etl_line,
     extra
 FROM zeek.conn;
+
+COMMENT ON VIEW zeek.conn_zeek IS
+'zeek.conn under the names of Zeek''s own conn.log; names with a dot want double quotes: "id.orig_h".';
+SELECT etl.copy_comments('zeek.conn', 'zeek.conn_zeek', by_place => true);

@@ -1,6 +1,6 @@
--- Each measure of a day beside what is usual: an hour's rows against the same hour of the last four weeks (two of them
--- at least), all else against the two weeks before (three days at least, each with a tenth of the rows or more: the few
--- long connections of a day that was not recorded say nothing). The rules of conn_batch read these columns.
+-- An hour's rows are compared with the same hour of the last four weeks (at least two of them), all else with the two
+-- weeks before (at least three days, each with a tenth of the rows or more: the few long connections of a day that was
+-- not recorded say nothing). The rules of expectations/conn_batch.json read these columns.
 CREATE OR REPLACE VIEW etl.drift AS
 SELECT
     now_.day,
@@ -36,3 +36,16 @@ LEFT JOIN LATERAL (
             ELSE before.day BETWEEN now_.day - 14 AND now_.day - 1 AND before.rows * 10 >= now_.rows
         END
 ) AS usual ON true;
+
+COMMENT ON VIEW etl.drift IS
+'Each measure of a day beside the usual value.';
+SELECT etl.copy_comments('etl.day_measure', 'etl.drift');
+COMMENT ON COLUMN etl.drift.usual IS 'Median of the days that it is compared with; NULL where there are too few.';
+COMMENT ON COLUMN etl.drift.days IS 'Number of days that it is compared with.';
+COMMENT ON COLUMN etl.drift.shift IS 'value minus usual.';
+COMMENT ON COLUMN etl.drift.hour_ratio IS 'value divided by usual, for the rows of an hour.';
+COMMENT ON COLUMN etl.drift.core_null_share IS 'Share of NULL in a column that is nearly always set.';
+COMMENT ON COLUMN etl.drift.null_shift IS 'Distance from the usual share of NULL in a column.';
+COMMENT ON COLUMN etl.drift.unknown_service_share IS
+'Share of connections without a service among those in which both sides sent payload.';
+COMMENT ON COLUMN etl.drift.unknown_service_shift IS 'Distance of that share from the usual one.';

@@ -1,4 +1,3 @@
--- Files that somebody should look at: not loaded, cut short, or with lines in quarantine.
 CREATE OR REPLACE VIEW etl.file_problem AS
 SELECT
     file.etl_file_id,
@@ -25,3 +24,9 @@ LEFT JOIN (
     GROUP BY quarantine.etl_file_id
 ) AS held USING (etl_file_id)
 WHERE file.state IN ('refused', 'failed', 'incomplete') OR held.lines > 0;
+
+COMMENT ON VIEW etl.file_problem IS
+'Files that somebody should look at: not loaded, cut short, or with open lines in quarantine.';
+SELECT etl.copy_comments('etl.file', 'etl.file_problem');
+COMMENT ON COLUMN etl.file_problem.open_lines IS 'Number of its open lines in quarantine.';
+COMMENT ON COLUMN etl.file_problem.rules IS 'Names of the rules that these lines broke.';

@@ -24,6 +24,7 @@ from sqlalchemy.engine import URL, make_url
 from etl.database import embedded
 from etl.database.embedded.binaries import packaged
 from etl.settings import Settings
+from tests.conftest import DEBIAN_BINARIES
 from tests.logs import flows, tsv, write
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,6 +107,17 @@ def test_every_name_that_it_refers_to_is_there(compose: Any) -> None:
         for volume in service.get("volumes", ()):
             source = volume["source"] if isinstance(volume, dict) else volume.partition(":")[0]
             assert source in compose["volumes"] or source == MINIMAL["ZEEK_LOGS"] or (ROOT / source).exists()
+
+
+def test_files_that_the_databases_are_made_from_are_mounted_where_they_include_each_other(
+    compose: Any,
+) -> None:
+    mounts = dict(v.split(":")[:2] for v in compose["services"]["postgres"]["volumes"])
+    included = re.findall(r"^\\ir (\S+)$", (DEPLOY / "databases.sql").read_text(), re.MULTILINE)
+    assert included
+    for name in included:
+        source = "./" + os.path.relpath(DEPLOY / name, ROOT)
+        assert mounts[source] == os.path.normpath(Path(mounts["./deploy/databases.sql"]).parent / name)
 
 
 def test_what_a_production_shape_asks_of_each_service(compose: Any) -> None:
@@ -202,12 +214,15 @@ def test_the_entrypoint_turns_files_into_settings_and_leaves_those_that_are_ther
     assert file.stat().st_mode & 0o077 == 0
 
 
-@pytest.fixture
-def superuser() -> Iterator[str]:
-    """URL of a server of this test's own, as empty as the image's."""
+@pytest.fixture(params=["18", "15"])
+def superuser(request: pytest.FixtureRequest) -> Iterator[str]:
+    """URL of a server of this test's own, as empty as the image's: the newest version, and the oldest that will do."""
+    if request.param == "15" and not DEBIAN_BINARIES.is_dir():
+        pytest.skip("Debian's PostgreSQL 15 is not installed")
     home = Path(tempfile.mkdtemp(prefix="conn-etl-"))
     home.chmod(0o755)
-    embedded.start(home, settings={"shared_buffers": "128MB", "fsync": "off"})
+    binaries = DEBIAN_BINARIES if request.param == "15" else None
+    embedded.start(home, binaries=binaries, settings={"shared_buffers": "128MB", "fsync": "off"})
     url = embedded.url(home, "postgres")
     run_sql(url, f"DROP DATABASE {embedded.DATABASE}")
     yield url
@@ -237,6 +252,8 @@ def test_the_databases_and_roles_that_it_makes_are_enough_to_migrate_load_and_as
         "SELECT datname, pg_get_userbyid(datdba) FROM pg_database WHERE datname IN ('airflow', 'conn_etl')"
     )
     assert sorted(run_sql(superuser, query)) == [("airflow", "airflow"), ("conn_etl", "conn_owner")]
+    rights = "SELECT pg_has_role('conn_etl', 'conn_owner', how) FROM unnest(ARRAY['USAGE', 'MEMBER']) AS how"
+    assert run_sql(superuser, rights) == [(False,), (True,)]
     stored = (
         "SELECT rolname FROM pg_authid WHERE rolcanlogin AND rolpassword LIKE 'SCRAM-SHA-256%' ORDER BY 1"
     )

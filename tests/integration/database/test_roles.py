@@ -46,10 +46,7 @@ LOADER_MUST_NOT = (
     "UPDATE etl.alembic_version SET version_num = '0000'",
     "UPDATE etl.unknown_column SET type = 'mine'",
     "DROP FUNCTION etl.ensure_partition",
-    (
-        "CREATE OR REPLACE FUNCTION etl.ensure_partition(day date, log text DEFAULT 'conn') RETURNS boolean"
-        " LANGUAGE sql AS 'SELECT true'"
-    ),
+    "CREATE OR REPLACE FUNCTION etl.ensure_partition(day date) RETURNS boolean LANGUAGE sql AS 'SELECT true'",
     "CREATE SCHEMA mine",
     "DROP SCHEMA zeek CASCADE",
     "SET ROLE conn_owner",

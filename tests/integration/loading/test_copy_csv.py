@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from psycopg2 import sql
 
 from etl.errors import FileError
-from etl.fields import CONN, FIELDS
+from etl.fields import COPY_COLUMNS, FIELDS
 from etl.loading.copy_csv import to_csv
 from etl.mapping.values import standard
 from etl.models import ReadOptions
@@ -38,7 +38,7 @@ def table(empty_database_url: str) -> Iterator[Any]:
     }
     columns = [
         sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(types.get(name, "jsonb")))
-        for name in CONN.copy_columns
+        for name in COPY_COLUMNS
     ]
     connection = psycopg2.connect(empty_database_url)
     with connection.cursor() as cursor:

@@ -104,7 +104,7 @@ def test_while_another_one_tells_nothing_is_told_twice(store: Store, ask: Ask, t
     refuse(store, tmp_path / "a.log")
     told = notifying(store, tmp_path / "told")
     with store.engine.connect() as other:
-        assert other.execute(statement("completeness.one_teller"), {"log": "conn"}).scalar_one()
+        assert other.execute(statement("locks.try_alerts")).scalar_one()
         assert notify.tell(told, {}) == []
         other.execute(sa.text("SELECT pg_advisory_unlock_all()"))
     assert ask("SELECT count(*) FROM etl.problem WHERE told_at IS NOT NULL") == [(0,)]

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from etl import pipeline
 from etl.database.store import Store
-from etl.loading import ledger
 from etl.monitoring import verify, windows
 from etl.pipeline.explain import explain
 from etl.settings import Settings
@@ -44,7 +43,7 @@ def test_what_a_killed_run_did_not_read_before_it_changed_is_passed_over(
     pipeline.ingest(store, [str(log)])
     states = ask("SELECT state, kind, rows_loaded FROM etl.file ORDER BY etl_file_id")
     assert states == [("skipped", "gone", None), ("published", None, 9)]
-    assert ask("SELECT count(*) FROM etl.file WHERE state = ANY(:open)", open=list(ledger.OPEN)) == [(0,)]
+    assert ask("SELECT count(*) FROM etl.file WHERE etl.is_open(state)") == [(0,)]
 
 
 def test_lines_of_other_logs_spend_no_budget(

@@ -16,7 +16,7 @@ from etl.settings import Settings
 from tests.integration.conftest import Ask
 from tests.logs import flow, flows, json_lines, tsv, write
 
-COLUMNS = ", ".join(f'"{name}"' for name in fields.CONN.standard_names)
+COLUMNS = ", ".join(f'"{name}"' for name in fields.STANDARD_NAMES)
 
 
 def counts(summary: pipeline.Summary) -> tuple[int, int, int, int]:

@@ -12,7 +12,7 @@ from etl import pipeline
 from etl.database import engine
 from etl.database.store import Store
 from etl.errors import EnvironmentProblem, PermanentError
-from etl.fields import CONN
+from etl.fields import REQUIRED, STANDARD_NAMES
 from etl.loading import batch
 from etl.quality import gate, gx, rules
 
@@ -41,13 +41,13 @@ GOOD = {
     "dst_packets": 0,
 }
 ALSO_GOOD: list[dict[str, Any]] = [
-    {name: None for name in CONN.standard_names if name not in {field.standard for field in CONN.required}},
+    {name: None for name in STANDARD_NAMES if name not in {field.standard for field in REQUIRED}},
     {"zeek_connection_tunnel_parents": "[]", "network_connection_history": ""},
     {"network_protocol": "unknown_transport", "network_connection_state": "RSTOS0"},
     {"@timestamp": "1990-01-01 00:00:00+00"},
 ]
 BAD: dict[str, list[dict[str, Any]]] = {
-    **{f"required.{field.standard}": [{field.standard: None}] for field in CONN.required},
+    **{f"required.{field.standard}": [{field.standard: None}] for field in REQUIRED},
     "enum.network_connection_state": [
         {"network_connection_state": "REG"},
         {"network_connection_state": "sf"},
@@ -86,7 +86,7 @@ BAD: dict[str, list[dict[str, Any]]] = {
         {"@timestamp": "2500-01-01 00:00:00+00"},
     ],
 }
-UNREADABLE = ["row.shape", *(f"type.{name}" for name in CONN.standard_names)]
+UNREADABLE = ["row.shape", *(f"type.{name}" for name in STANDARD_NAMES)]
 
 
 def stage(connection: Connection, rows: list[dict[str, Any]], rejects: list[str] | None = None) -> None:

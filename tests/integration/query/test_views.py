@@ -54,7 +54,7 @@ def test_the_names_are_zeeks(ask: Ask) -> None:
 def test_the_names_are_those_of_the_current_ossem_dictionary(ask: Ask) -> None:
     lines = [line.split("\t") for line in OSSEM.read_text(encoding="utf-8").splitlines()[1:]]
     names = {standard: ossem for _, standard, _, ossem in lines}
-    wanted = [*(names[name] for name in fields.CONN.standard_names), "EtlFileId", "EtlLine", "Extra"]
+    wanted = [*(names[name] for name in fields.STANDARD_NAMES), "EtlFileId", "EtlLine", "Extra"]
     assert columns(ask, "zeek.conn_ossem") == wanted
 
 

@@ -16,6 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from etl.database.statements import statement, statement_on
+from etl.fields import FIELDS
+
 ROOT = Path(__file__).parents[3]
 PROGRAMS = ("etl", "dags", "local", "plugins", "benchmarks")
 PARTS = {
@@ -23,7 +26,7 @@ PARTS = {
     for file in (ROOT / "sql" / "statements").glob("*.sql")
 }
 NAMES = [f"{file}.{part}" for file, parts in PARTS.items() for part in parts]
-NAME_AT = {"statement": 0, "execute": 1}
+NAME_AT = {"statement": 0, "statement_on": 0, "execute": 1, "execute_on": 1}
 """Functions that are asked by name, and which of their arguments it is."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -122,6 +125,27 @@ def test_each_name_that_is_asked_for_is_there() -> None:
     """Of programs: a test that asks for one that is not there fails by itself."""
     asked = {name: path for path, module in modules(*PROGRAMS).items() for name in module.asked()}
     assert {name: path for name, path in asked.items() if not any(fnmatchcase(n, name) for n in NAMES)} == {}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_part_says_in_its_first_line_what_it_does(name: str) -> None:
+    first = statement(name).text.partition("\n")[0]
+    assert re.fullmatch(r"-- \S.{5,}", first)
+
+
+def test_rows_with_the_same_identity_are_compared_by_all_other_fields() -> None:
+    text = statement("publish.leftover").text
+    for field in FIELDS:
+        name = field.standard
+        if field.pg_type == "double precision":
+            assert f"abs(good.{name} - there.{name})" in text
+        elif not field.key:
+            assert f"(good.{name} IS NOT DISTINCT FROM there.{name})" in text
+
+
+def test_a_name_stands_where_the_word_stood() -> None:
+    text = statement_on("staging.create_part", {"stage_batch": "stage_7", "stage_part": "stage_7_part1"}).text
+    assert "CREATE UNLOGGED TABLE etl.stage_7_part1 () INHERITS (etl.stage_7)" in text
 
 
 def test_no_name_is_there_twice() -> None:

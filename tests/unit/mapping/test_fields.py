@@ -35,14 +35,14 @@ def test_database_types_follow_the_seed_types() -> None:
 
 
 def test_required_are_exactly_the_seven() -> None:
-    required = {f.zeek for f in fields.CONN.required}
+    required = {f.zeek for f in fields.REQUIRED}
     assert required == {"ts", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto"}
 
 
 def test_names_are_unique_and_copy_order_is_the_dictionary_then_the_origin() -> None:
-    assert len(fields.CONN.by_zeek) == len(set(fields.CONN.standard_names)) == 25
-    assert fields.CONN.copy_columns[25:] == ("etl_file_id", "etl_line", "extra")
-    assert tuple(c for c in fields.CONN.copy_columns if c != "etl_file_id") == fields.CONN.frame_columns
+    assert len(fields.BY_ZEEK) == len(set(fields.STANDARD_NAMES)) == 25
+    assert fields.COPY_COLUMNS[25:] == ("etl_file_id", "etl_line", "extra")
+    assert tuple(c for c in fields.COPY_COLUMNS if c != "etl_file_id") == fields.FRAME_COLUMNS
 
 
 def test_states_are_the_thirteen_of_the_seed() -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl.fields import CONN, FIELDS
+from etl.fields import BY_ZEEK, COPY_COLUMNS, FIELDS, FRAME_COLUMNS
 from etl.loading.copy_csv import to_csv
 from etl.mapping import times, values
 from etl.mapping.values import Fault, empty, frame_schema, standard
@@ -34,7 +34,7 @@ def _fresh() -> None:
 
 
 def test_the_schema_is_the_contract() -> None:
-    assert tuple(frame_schema()) == CONN.frame_columns
+    assert tuple(frame_schema()) == FRAME_COLUMNS
     assert standard(raw(uid=["C1"]))[0].schema == frame_schema()
 
 
@@ -42,7 +42,7 @@ def test_a_null_is_no_fault_and_a_lost_value_is_one() -> None:
     frame, faults = standard(raw(uid=["a", "b", "c"], orig_bytes=[None, "x", "7"]))
     assert frame["event_uid"].to_list() == ["a", "c"]
     assert frame["src_bytes"].to_list() == [None, 7]
-    assert [(f.line, f.field, f.reason, f.rule(CONN)) for f in faults] == [
+    assert [(f.line, f.field, f.reason, f.rule) for f in faults] == [
         (2, "orig_bytes", "not_an_integer", "type.src_bytes")
     ]
 
@@ -51,7 +51,7 @@ def test_a_null_is_no_fault_and_a_lost_value_is_one() -> None:
     ("field", "rule"), [("orig_bytes", "type.src_bytes"), (None, "row.shape"), ("made_up", "row.shape")]
 )
 def test_a_fault_counts_in_the_rule_of_its_column_or_in_that_of_the_row(field: str | None, rule: str) -> None:
-    assert Fault(line=1, field=field, reason="x").rule(CONN) == rule
+    assert Fault(line=1, field=field, reason="x").rule == rule
 
 
 def test_a_line_with_several_faults_is_one_fault() -> None:
@@ -98,7 +98,7 @@ CASTS = [
 def test_a_text_is_cast_or_is_a_fault_with_its_reason(name: str, text: str, becomes: object) -> None:
     """Between two rows of its column that are good whatever happens to it: null."""
     frame, faults = standard(raw(**{name: [None, text, None]}))
-    standard_name = CONN.by_zeek[name].standard
+    standard_name = BY_ZEEK[name].standard
     assert frame.schema == frame_schema()
     if faults:
         assert [(f.line, f.field, f.reason) for f in faults] == [(2, name, becomes)]
@@ -189,7 +189,7 @@ DOUBLES = st.one_of(
 def test_doubles_survive_the_csv(numbers: list[float]) -> None:
     frame, _ = standard(raw(duration=numbers))
     cells = [
-        line.split(",")[CONN.copy_columns.index("event_duration")]
+        line.split(",")[COPY_COLUMNS.index("event_duration")]
         for line in to_csv(frame, 1).decode().splitlines()
     ]
     assert [float(cell) for cell in cells] == numbers
@@ -200,7 +200,7 @@ def test_doubles_survive_the_csv(numbers: list[float]) -> None:
 def test_texts_survive_the_csv(texts: list[str]) -> None:
     frame, _ = standard(raw(service=texts))
     rows = list(csv.reader(io.StringIO(to_csv(frame, 1).decode(), newline=""), strict=True))
-    assert [row[CONN.copy_columns.index("network_application")] for row in rows] == texts
+    assert [row[COPY_COLUMNS.index("network_application")] for row in rows] == texts
 
 
 def test_csv_tells_null_from_empty_and_says_the_zone() -> None:
@@ -208,7 +208,7 @@ def test_csv_tells_null_from_empty_and_says_the_zone() -> None:
         raw(ts=["1713567603.318246"], uid=[""], service=[None], local_orig=["T"], orig_bytes=["5"])
     )
     cells = to_csv(frame, 42).decode().removesuffix("\n").split(",")
-    found = dict(zip(CONN.copy_columns, cells, strict=True))
+    found = dict(zip(COPY_COLUMNS, cells, strict=True))
     assert found["@timestamp"] == "2024-04-19 23:00:03.318246+00"
     assert (found["event_uid"], found["network_application"]) == ('""', "")
     assert (found["zeek_connection_local_src"], found["src_bytes"], found["etl_file_id"]) == (

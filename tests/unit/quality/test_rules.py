@@ -45,13 +45,13 @@ def test_the_suites_of_both_stages_are_there() -> None:
 
 def test_conn_types_says_what_fields_says() -> None:
     assert kwargs("conn_types", "expect_table_columns_to_match_ordered_list") == [
-        {"column_list": list(fields.CONN.copy_columns)}
+        {"column_list": list(fields.COPY_COLUMNS)}
     ]
     assert kwargs("conn_types", "expect_column_values_to_be_of_type") == [
         {"column": field.standard, "type_": GX_TYPES[field.pg_type]} for field in fields.FIELDS
     ]
     assert kwargs("conn_types", "expect_column_values_to_not_be_null") == [
-        {"column": field.standard} for field in fields.CONN.required
+        {"column": field.standard} for field in fields.REQUIRED
     ]
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from etl.fields import CONN, FIELDS
+from etl.fields import FIELDS, STANDARD_NAMES
 from etl.mapping.names import Names
 from etl.mapping.values import standard
 from etl.reader import json_exact
@@ -29,7 +29,7 @@ def expected(row: Row) -> dict[str, Any]:
 
 
 def standard_part(found: dict[str, Any]) -> dict[str, Any]:
-    return {name: found[name] for name in CONN.standard_names}
+    return {name: found[name] for name in STANDARD_NAMES}
 
 
 @settings(max_examples=40, deadline=None)
@@ -48,7 +48,7 @@ def test_tsv_and_json_read_back_to_the_source(rows: list[Row], block_rows: int) 
 def test_the_careful_path_equals_the_fast_one(rows: list[Row], random: Any) -> None:
     lines = [json_line(row, time_form=random.choice(["seconds", "text"])) for row in rows]
     fast = read(b"".join(lines))[0][0].frame
-    careful_rows = [json_exact.parse(line, Names(CONN, {}))[0] for line in lines]
+    careful_rows = [json_exact.parse(line, Names({}))[0] for line in lines]
     schema = dict.fromkeys((field.zeek for field in FIELDS), pl.String)
     raw = pl.DataFrame(careful_rows, schema).with_columns(
         etl_line=pl.int_range(1, len(rows) + 1, dtype=pl.Int64, eager=True)
