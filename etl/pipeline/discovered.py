@@ -44,7 +44,7 @@ class Discovered:
         known = self.listed - len(self.taken) - len(self.waiting) - self.left_over
         size = sum(size for _, size in self.taken)
         first = (
-            f"{_files(self.listed)} listed: {len(self.taken):,} taken ({size:,} bytes, {len(self.batches):,} batches), "
+            f"{_count(self.listed)} listed: {len(self.taken):,} taken ({size:,} bytes, {_count(len(self.batches), 'batch', 'batches')}), "
             f"{len(self.waiting):,} waiting, {known:,} final before"
         )
         lines = [
@@ -54,7 +54,7 @@ class Discovered:
         ]
         if self.left_over:
             lines.insert(
-                1, f"{_files(self.left_over)} left for the next run: CONN_ETL_MAX_BATCHES is reached"
+                1, f"{_count(self.left_over)} left for the next run: CONN_ETL_MAX_BATCHES is reached"
             )
         return lines
 
@@ -73,5 +73,5 @@ class Discovered:
         }
 
 
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count:,} files"
+def _count(number: int, one: str = "file", many: str = "files") -> str:
+    return f"1 {one}" if number == 1 else f"{number:,} {many}"
