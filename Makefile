@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help install lock run up down status test test-unit test-debian test-system coverage mutation lint check-lock audit bench chaos fuzz samples clean
+.PHONY: help install lock run up down status test test-unit test-debian test-system test-airflow-matrix coverage mutation lint check-lock audit bench chaos fuzz samples clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -87,6 +87,9 @@ test-debian: $(STAMP) ## The integration tests again, on Debian's PostgreSQL 15
 SYSTEM_TESTS := $(wildcard tests/system tests/browser)
 test-system: $(STAMP) ## Stack, wheel, roles, S3, browser, short chaos
 	$(if $(SYSTEM_TESTS),$(PY) -m pytest $(SYSTEM_TESTS) $(ARGS),@echo "no system tests yet")
+
+test-airflow-matrix: $(STAMP) ## The DAGs on Airflow 3.1, 3.2 and 3.3, each installed from the package index (some minutes)
+	AIRFLOW_VERSIONS="3.1 3.2 3.3" $(PY) -m pytest tests/system/test_airflow_versions.py $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy, import-linter, sqlfluff, bandit, pip-audit, lock
 	$(VENV)/bin/ruff check $(CODE)

@@ -8,7 +8,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FOLDERS = ("sql", "expectations", "dags", "plugins")
+FOLDERS = ("sql", "expectations", "dags", "deploy")
 
 
 class WheelData(BuildHookInterface):  # type: ignore[type-arg]

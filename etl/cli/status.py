@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -29,6 +30,7 @@ def status(*, most: Most = 20, as_json: Json = False) -> None:
             name: [dict(row._mapping) for row in execute(connection, f"status.{name}", **parameters)]
             for name, parameters in (
                 ("states", {}),
+                ("waiting", {"settle_after": target.settings.settle_after}),
                 ("problems", {"most": most}),
                 ("quarantine", {}),
                 ("rules", {}),
@@ -48,6 +50,7 @@ def status(*, most: Most = 20, as_json: Json = False) -> None:
         ("state", "files", "read", "loaded", "duplicate", "quarantined"),
         [r.values() for r in found["states"]],
     )
+    _waiting(**found["waiting"][0])
     span = found["span"][0]
     out.print(f"From {span['first']} to {span['last']}\n" if span["first"] else "No row yet\n")
     columns = ("state", "file", "why")
@@ -67,6 +70,18 @@ def status(*, most: Most = 20, as_json: Json = False) -> None:
     unknown = [(r["name"], r["type"], r["path"]) for r in found["unknown_columns"]]
     table("Columns beyond the dictionary (kept in extra)", ("column", "type", "first file"), unknown)
     table("Settings in force", ("setting", "value"), found["settings"].items())
+
+
+def _waiting(*, files: int, example: str | None, ready_at: datetime | None) -> None:
+    """One line on the files that no run has taken yet, mostly since they may still be written to."""
+    if not files or ready_at is None:
+        return
+    count = "1 file" if files == 1 else f"{files:,} files, such as"
+    when = (
+        f"not before {ready_at:%Y-%m-%d %H:%M:%S} UTC" if ready_at > datetime.now(UTC) else "by the next run"
+    )
+    say = f"waiting: {count} {example}; loaded {when}, or now by `conn-etl ingest`\n"
+    out.print(say, markup=False, soft_wrap=True)
 
 
 def verify(*, as_json: Json = False) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -23,6 +25,8 @@ from etl.loading.batch import REJECT, create, create_part, table
 from etl.loading.copy_buffer import Opener, Parcel, parcels
 from etl.loading.ledger import BatchFile
 from etl.models import Scan
+
+log = logging.getLogger(__name__)
 
 FLUSH_BYTES = 8 << 20
 """Rows of small files travel together: one COPY for about this much CSV."""
@@ -55,6 +59,8 @@ class _Outbox:
     reject_count: int = 0
     sent: dict[int, tuple[int, int]] = field(default_factory=dict)
     outcomes: list[tuple[BatchFile, Scan | FileError]] = field(default_factory=list)
+    since: float = field(default_factory=time.monotonic)
+    """When the file began that is read now."""
 
 
 def stage(
@@ -124,6 +130,22 @@ def _send(connection: Connection, batch_id: int, outbox: _Outbox, parcel: Parcel
         outbox.sent[parcel.file.etl_file_id] = (0, 0)
     if parcel.outcome is not None:
         outbox.outcomes.append((parcel.file, parcel.outcome))
+        _log_file(outbox, parcel.file, parcel.outcome)
+
+
+def _log_file(outbox: _Outbox, file: BatchFile, outcome: Scan | FileError) -> None:
+    """One line for a file that was read: what is staged of it, and the seconds that this took."""
+    now = time.monotonic()
+    seconds, outbox.since = now - outbox.since, now
+    if isinstance(outcome, FileError):
+        log.info("%s: %s after %.1f s: %s", file.path, outcome.state, seconds, outcome)
+        return
+    staged, rejected = outbox.sent.get(file.etl_file_id, (0, 0))
+    state = "incomplete" if outcome.incomplete else "staged"
+    log.info(
+        "%s: %s, %s read, %s good, %s rejected, %.1f s",
+        *(file.path, state, f"{outcome.rows_read:,}", f"{staged:,}", f"{rejected:,}", seconds),
+    )
 
 
 def _note(connection: Connection, outbox: _Outbox) -> None:

@@ -30,6 +30,16 @@ def added(connection: Connection, run_id: str) -> dict[str, Any]:
     return {"rows_loaded": row["rows_loaded"], "batches": row["batches"], "days": days}
 
 
+def batch_lines(connection: Connection, batch_id: int) -> list[str]:
+    """A line for each file of a batch: path, state, counts, and the reason where there is one."""
+    return [
+        f"{row['path']}: {row['state']}, {row['rows_read']:,} read, {row['rows_loaded']:,} loaded, "
+        f"{row['rows_duplicate']:,} duplicate, {row['rows_quarantined']:,} quarantined"
+        + (f": {row['reason']}" if row["reason"] else "")
+        for row in _rows(connection, "batch", batch=batch_id)
+    ]
+
+
 def progress(connection: Connection, run_id: str) -> str:
     """How far a run is, how fast, and how long the rest takes at that rate, by compressed bytes: a sentence."""
     if not (found := _rows(connection, "progress", run=run_id)):

@@ -4,15 +4,18 @@
 (staging emptied by a crash, verdicts missing) they make again, and a batch whose files are final costs nothing.
 """
 
+from etl.pipeline.discovered import Discovered, WaitingFile
 from etl.pipeline.ingest import TERMS, FileResult, Summary, Unloading, attempts, ingest, try_out, unload
 from etl.pipeline.runs import begin, discover, end, new_id
 from etl.pipeline.steps import policy_of, publish, stage, validate
 
 __all__ = [
     "TERMS",
+    "Discovered",
     "FileResult",
     "Summary",
     "Unloading",
+    "WaitingFile",
     "attempts",
     "begin",
     "discover",

@@ -19,6 +19,7 @@ from etl import source
 from etl.errors import FileError
 from etl.loading import ledger, undo
 from etl.models import FileState, FoundFile
+from etl.pipeline.discovered import WaitingFile
 from etl.pipeline.evidence import content, half_written, whole
 from etl.settings import Settings
 
@@ -65,7 +66,7 @@ class Look:
     """Those of them that the listing did not turn down."""
     waiting: list[Waiting] = field(default_factory=list)
     """The open ones: in the order of the given paths, then window, then path."""
-    unsettled: int = 0
+    unsettled: list[WaitingFile] = field(default_factory=list)
     """Files that somebody may still write to, left for the next run."""
 
 
@@ -151,15 +152,25 @@ def _entered(
                 whole=lambda file: whole(file, settings),
             )
         )
+        if not ready[-1]:
+            result.unsettled.append(_unsettled(file, now, first_seen, settings))
         judged.append(file if taken or not ready[-1] else _with_twin(file, settings))
     rows = ledger.register(connection, judged)
     result.given += [row.etl_file_id for row in rows]
     result.usable += [r.etl_file_id for f, r in zip(judged, rows, strict=True) if f.turned_down is None]
-    result.unsettled += ready.count(False)
     _turn_down(connection, judged, rows, request.run_id)
     chosen = [(f, r) for f, r, ok in zip(judged, rows, ready, strict=True) if ok and f.turned_down is None]
     again = _opened_again(connection, [row for _, row in chosen], request, settings)
     return [(f, r) for f, r in chosen if FileState(r.state).is_open or r.etl_file_id in again]
+
+
+def _unsettled(
+    file: FoundFile, now: datetime, first_seen: datetime | None, settings: Settings
+) -> WaitingFile:
+    changed = f"last changed {file.mtime.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    until = source.settles_at(file, now, settings.settle_after, first_seen=first_seen)
+    why = f"it may still be written to ({changed}, no sign of its end)"
+    return WaitingFile(path=file.path, why=why, until=until.astimezone(UTC))
 
 
 def _with_twin(file: FoundFile, settings: Settings) -> FoundFile:

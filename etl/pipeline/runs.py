@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,8 @@ from sqlalchemy.engine import Connection
 from etl.database import engine, schema
 from etl.database.store import Store
 from etl.loading import batch, ledger
-from etl.pipeline.discover import Request, Waiting, look
+from etl.pipeline.discover import Look, Request, Waiting, look
+from etl.pipeline.discovered import Discovered, WaitingFile
 from etl.settings import Settings
 
 
@@ -64,26 +65,46 @@ def discover(
     *,
     since: datetime | None = None,
     until: datetime | None = None,
+    report: Callable[[Discovered], object] | None = None,
 ) -> list[int]:
     """Claim every settled file without a final state for this run, cut into batches; returns their numbers.
 
-    since/until: the file's window (a file without one is always in). Asked again by a retry, it claims the same files
-    anew.
+    since/until: the file's window (a file without one is always in). report: called with what was taken and what
+    waits. Asked again by a retry, it claims the same files again.
     """
     settings, request = store.settings, Request(run_id=run_id, since=since, until=until)
     with store.loading() as connection:
-        waiting = look(connection, paths, request, settings, patient=True).waiting
+        found = look(connection, paths, request, settings, patient=True)
         held = ledger.held_by_live_run(
-            connection, [row.etl_file_id for row in waiting], run_id, settings.claim_for
+            connection, [row.etl_file_id for row in found.waiting], run_id, settings.claim_for
         )
-        batches = []
-        for rows in in_batches([row for row in waiting if row.etl_file_id not in held], settings):
+        free = [row for row in found.waiting if row.etl_file_id not in held]
+        batches, taken = [], list[int]()
+        for rows in in_batches(free, settings):
             batch_id = ledger.new_batch(connection)
-            if ledger.claim(connection, batch_id, [row.etl_file_id for row in rows], run_id):
+            if claimed := ledger.claim(connection, batch_id, [row.etl_file_id for row in rows], run_id):
                 batches.append(batch_id)
+                taken += claimed
             if len(batches) == settings.max_batches:
                 break
+        if report is not None:
+            report(_discovered(connection, found, batches, taken, sorted(held)))
     return batches
+
+
+def _discovered(
+    connection: Connection, found: Look, batches: Sequence[int], taken: Sequence[int], held: Sequence[int]
+) -> Discovered:
+    others = [
+        WaitingFile(path=row.path, why="another run has claimed it") for row in ledger.by_id(connection, held)
+    ]
+    return Discovered(
+        batches=batches,
+        taken=[(row.path, row.size) for row in ledger.by_id(connection, taken)],
+        waiting=[*found.unsettled, *others],
+        listed=len(found.given),
+        left_over=len(found.waiting) - len(taken) - len(held),
+    )
 
 
 def in_batches(rows: Sequence[Waiting], settings: Settings) -> Iterator[list[Waiting]]:

@@ -36,11 +36,11 @@ _numbers = itertools.count()
 def load() -> None:
     """Import Great Expectations now: worth doing in a thread while rows stream."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    # It logs some 200 lines while it is imported, and each error with its traceback, which reaches us as an exception.
+    logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
     import great_expectations  # noqa: F401, TID251  here it is allowed
 
-    # What it has to say reaches us as an exception; its log repeats that with hundreds of lines of traceback.
-    for name in ("great_expectations", "great_expectations.data_context.types.base"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.CRITICAL)
 
 
 def find(

@@ -1,6 +1,6 @@
 """Where rotated logs are, which of them are settled, and how one is opened: local folders and object stores alike."""
 
-from etl.source.complete import overlaps, settled
+from etl.source.complete import overlaps, settled, settles_at
 from etl.source.listing import listed
 from etl.source.names import PACKED, base, window
 from etl.source.paths import (
@@ -35,6 +35,7 @@ __all__ = [
     "other_form",
     "overlaps",
     "settled",
+    "settles_at",
     "status_of",
     "tail",
     "take_stdin",

@@ -38,6 +38,16 @@ def settled(
     return whole(file)
 
 
+def settles_at(
+    file: FoundFile, now: datetime, settle_after: timedelta, *, first_seen: datetime | None = None
+) -> datetime:
+    """When a file that is not settled now will be, if nobody writes to it; the arguments are those of ``settled``."""
+    by_age = max(first_seen or now, file.mtime) + settle_after
+    if file.window_end is not None and file.window_end > now and not file.twins:
+        return min(file.window_end, by_age)
+    return by_age
+
+
 def overlaps(file: FoundFile, since: datetime | None, until: datetime | None) -> bool:
     """Whether the file's window meets since/until; a file without a window always does."""
     if file.window_start is None:

@@ -4,6 +4,20 @@ SELECT state, files, rows_read, rows_loaded, rows_duplicate, rows_quarantined
 FROM etl.files_by_state
 ORDER BY state;
 
+-- name: waiting
+-- Files that a scan has listed and no run has taken; ready_at: when the last has settled, if none changes again.
+SELECT
+    count(*) AS files,
+    min(path) AS example,
+    max(
+        least(
+            CASE WHEN window_end > first_seen THEN window_end END,
+            greatest(first_seen, mtime) + CAST(:settle_after AS interval)
+        )
+    ) AS ready_at
+FROM etl.file
+WHERE state = 'found' AND batch_id IS NULL;
+
 -- name: problems
 -- Files that were not loaded, or not whole, or could not be loaded again; the newest first.
 SELECT etl_file_id, path, state, kind, reason, finished_at

@@ -29,6 +29,16 @@ SELECT
     array(SELECT day FROM certain ORDER BY day) AS days,
     array(SELECT day FROM perhaps WHERE day NOT IN (SELECT day FROM certain) ORDER BY day) AS perhaps;
 
+-- name: batch
+-- What became of each file of a batch.
+SELECT
+    path, state, kind, reason,
+    coalesce(rows_read, 0) AS rows_read, coalesce(rows_loaded, 0) AS rows_loaded,
+    coalesce(rows_duplicate, 0) AS rows_duplicate, coalesce(rows_quarantined, 0) AS rows_quarantined
+FROM etl.file
+WHERE batch_id = :batch
+ORDER BY batch_position;
+
 -- name: touched
 -- Whether one of these files has rows in the span.
 SELECT

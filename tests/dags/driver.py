@@ -49,6 +49,7 @@ def _dags() -> dict[str, Any]:
     """Fresh ones: a run within the process leaves its params in them."""
     from airflow.dag_processing.dagbag import DagBag
 
+    sys.modules.pop("etl.airflow.dags", None)
     bag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
     assert not bag.import_errors, bag.import_errors
     for dag in bag.dags.values():

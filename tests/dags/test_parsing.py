@@ -21,8 +21,8 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import Connection
 bag = DagBag(sys.argv[1])
 heavy = {"great_expectations", "polars", "pandas", "numpy", "alembic", "etl.pipeline"} & set(sys.modules)
-module = next(module for name, module in sys.modules.items() if name.endswith("conn_ingest"))
-from etl.connection import url_of
+from etl.airflow import ingest as module
+from etl.database.airflow import url_of
 names = sorted(name.removeprefix("AIRFLOW_CONN_").lower() for name in os.environ if name.startswith("AIRFLOW_CONN_"))
 print("\\n" + json.dumps({
     "heavy": sorted(heavy),
@@ -32,6 +32,10 @@ print("\\n" + json.dumps({
     "dags": {
         name: {
             "doc": dag.doc_md,
+            "title": dag.dag_display_name,
+            "owner": dag.owner,
+            "tags": sorted(dag.tags),
+            "file": dag.fileloc,
             "schedule": type(dag.timetable).__name__,
             "catchup": dag.catchup,
             "max_active_runs": dag.max_active_runs,
@@ -108,7 +112,7 @@ def test_the_flow(seen: dict[str, Any], name: str) -> None:
     }
     assert (dag["catchup"], dag["max_active_runs"]) == (False, 1)
     assert min(facts["retries"] for facts in dag["tasks"].values()) >= 2
-    assert dag["params"] == ["path", "since", "until"]
+    assert dag["params"] == ["now", "path", "since", "until"]
 
 
 def test_old_logs_are_loaded_by_hand_all_else_has_a_schedule(seen: dict[str, Any]) -> None:
@@ -139,6 +143,23 @@ def test_the_page_in_the_ui_says_what_red_means(seen: dict[str, Any]) -> None:
     ):
         assert word in page
     assert "conn_ingest" in seen["dags"]["conn_backfill"]["doc"]
+
+
+def test_the_page_of_the_hourly_dag_says_first_that_backfills_by_date_mean_nothing(
+    seen: dict[str, Any],
+) -> None:
+    first = seen["dags"]["conn_ingest"]["doc"].split("\n\n")[1]
+    assert first.startswith("**Backfills by date mean nothing here.**")
+    assert "`conn_backfill`" in first
+
+
+def test_each_dag_has_owner_title_tags_and_the_file_that_was_copied(seen: dict[str, Any]) -> None:
+    dags = seen["dags"].values()
+    assert {(dag["owner"], dag["file"]) for dag in dags} == {
+        ("conn-etl", str(ROOT / "dags" / "zeek_conn.py"))
+    }
+    assert len({dag["title"] for dag in dags}) == len(dags)
+    assert all({"zeek", "conn"} < set(dag["tags"]) for dag in dags)
 
 
 def test_statements_give_up_before_the_task_is_told_to(seen: dict[str, Any]) -> None:

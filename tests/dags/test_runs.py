@@ -144,6 +144,32 @@ def test_a_database_without_schema_is_red_with_the_way_out(
     assert "conn-etl migrate" in run.failures[0]
 
 
+def test_a_file_that_has_to_settle_is_named_and_now_takes_it(
+    airflow: Airflow, database_url: str, tmp_path: Path
+) -> None:
+    waits = write(tmp_path / "fresh.log", json_lines(flows(40)))
+    before = airflow.log.stat().st_size
+    run = airflow.run(database_url, tmp_path)
+    assert (run.state, run.states("announce")) == ("success", ["skipped"])
+    said = airflow.log.read_text()[before:]
+    assert "1 file listed: 0 taken (0 bytes, 0 batches), 1 waiting, 0 final before" in said
+    assert f"waits: {waits}: it may still be written to" in said
+    now = airflow.run(database_url, tmp_path, conf={"now": True})
+    assert now.events[0]["extra"]["rows"] == 40
+
+
+def test_the_logs_of_tasks_name_each_file_and_little_else(
+    airflow: Airflow, database_url: str, logs: Path
+) -> None:
+    before = airflow.log.stat().st_size
+    airflow.run(database_url, logs)
+    said = airflow.log.read_text()[before:]
+    for name, good in ((hour(8), 40), (f"{hour(9)}.gz", 40), (hour(10), 41)):
+        assert f"{name}: staged, {good + (name == hour(10))} read, {good} good, " in said
+    assert f"{hour(10)}: published, 42 read, 40 loaded, 0 duplicate, 2 quarantined" in said
+    assert "great_expectations" not in said
+
+
 @pytest.mark.parametrize("conf", [{"since": "yesterday"}, {"until": 7}, {"path": ["/a"]}])
 def test_params_are_checked_before_the_run(
     airflow: Airflow, database_url: str, conf: dict[str, object]

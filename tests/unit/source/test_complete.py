@@ -60,6 +60,22 @@ def test_settled(what: str, found: FoundFile, seen: int | None, whole: bool, exp
     assert source.settled(found, NOW, timedelta(0), whole=lambda _: False)
 
 
+@pytest.mark.parametrize(
+    ("what", "found", "seen", "minutes"),
+    [
+        ("a first look counts from now", file(age=60), None, 5),
+        ("a second look counts from the first", file(age=60), 2, 3),
+        ("the last change counts where it is later", file(age=1), 60, 4),
+        ("its window ends sooner", file(end=-2), None, 2),
+        ("its window ends later", file(end=-30), None, 5),
+        ("one of two forms: a window is no evidence", file(end=-2, twins=("/x/conn.log.gz",)), None, 5),
+    ],
+)
+def test_settles_at(what: str, found: FoundFile, seen: int | None, minutes: int) -> None:
+    first_seen = None if seen is None else NOW - seen * MINUTE
+    assert source.settles_at(found, NOW, 5 * MINUTE, first_seen=first_seen) == NOW + minutes * MINUTE, what
+
+
 ENDS = {
     "closed.log": (tsv(flows(2)), True),
     "open.log": (tsv(flows(2)).partition(b"#close")[0], False),

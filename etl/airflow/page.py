@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 from airflow.api_fastapi.core_api.security import get_user
-from airflow.plugins_manager import AirflowPlugin
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.engine import Connection
 
-NAME = "zeek-quality"
+from etl.airflow.plugin import NAME
+
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
@@ -76,19 +76,3 @@ def kept_report(report_id: int) -> HTMLResponse:
     if html is None:
         raise HTTPException(404)
     return HTMLResponse(html)
-
-
-class ZeekQualityPlugin(AirflowPlugin):
-    """Registers app and view; the href ends with a slash, or Airflow's own page answers."""
-
-    name = "zeek_quality"
-    fastapi_apps = [{"app": app, "url_prefix": f"/{NAME}", "name": NAME}]  # noqa: RUF012  Airflow's interface
-    external_views = [  # noqa: RUF012  the same
-        {
-            "name": NAME,
-            "href": f"{NAME}/",
-            "destination": "nav",
-            "category": "browse",
-            "url_route": NAME,
-        }
-    ]

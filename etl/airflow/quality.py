@@ -32,19 +32,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import (
-    DAG,
-    Asset,
-    AssetOrTimeSchedule,
-    Connection,
-    CronTriggerTimetable,
-    ExceptionRetryPolicy,
-    RetryAction,
-    RetryRule,
-    get_current_context,
-    task,
-)
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk import DAG, Asset, get_current_context, task
+
+from etl.airflow.steps import failed_tasks, final, log, new_dag, open_store
+from etl.airflow.versions import AirflowFailException, AssetOrTimeSchedule, CronTriggerTimetable
 
 if TYPE_CHECKING:
     from etl.database.store import Store
@@ -52,16 +43,20 @@ if TYPE_CHECKING:
 LOOK_BACK = timedelta(hours=25)
 MOST_DAYS = 60
 STATEMENT_LIMIT = timedelta(minutes=110)
+DEFAULTS: dict[str, Any] = {
+    "retries": 2,
+    "retry_delay": timedelta(minutes=1),
+    "execution_timeout": timedelta(hours=2),
+}
 
 
 def _store() -> Store:
     """The database behind ``conn_postgres``."""
-    from etl.database.airflow import store_of
-
-    return store_of(Connection.get("conn_postgres"), STATEMENT_LIMIT)
+    return open_store(STATEMENT_LIMIT)
 
 
 @task
+@final
 def days(triggering_asset_events: Any = None) -> list[str]:
     """The days to check, newest first: those of the events, else those touched lately."""
     from etl.quality import day_checks
@@ -77,6 +72,7 @@ def days(triggering_asset_events: Any = None) -> list[str]:
 
 
 @task(map_index_template="{{ day_label }}")
+@final
 def check(day: str, run_id: str) -> int:
     """Run the suites after publish over one day; returns how many rules found something."""
     from etl.quality import day_checks
@@ -86,11 +82,12 @@ def check(day: str, run_id: str) -> int:
     verdicts = day_checks.check_day(_store(), date.fromisoformat(day), run_id)
     for verdict in verdicts:
         if verdict.failed:
-            print(f"{verdict.suite}/{verdict.rule}: {verdict.failed:,} of {verdict.rows:,}")
+            log.info(f"{verdict.suite}/{verdict.rule}: {verdict.failed:,} of {verdict.rows:,}")
     return sum(verdict.failed > 0 for verdict in verdicts)
 
 
 @task(trigger_rule="all_done")
+@final
 def report(run_id: str) -> int:
     """Render the report and keep it in the database: a worker's disk is not the api-server's. Returns its number."""
     from etl import report as reports
@@ -105,37 +102,29 @@ def report(run_id: str) -> int:
 
 
 @task(trigger_rule="all_done")
+@final
 def tell(**context: Any) -> list[str]:
     """Hand new critical problems to the notifier, if there is one; fails when a task before it failed."""
     from etl.monitoring import notify
 
     new = notify.tell(_store(), context)
     for problem in new:
-        print(problem.what)
-    crumbs = context["ti"].get_task_breadcrumbs(dag_id=context["ti"].dag_id, run_id=context["run_id"])
-    if failed := sorted({crumb["task_id"] for crumb in crumbs if crumb["state"] == "failed"}):
+        log.info(problem.what)
+    if failed := failed_tasks(context["ti"], context["run_id"]):
         raise AirflowFailException(f"{', '.join(failed)} failed: see the log of each")
     return [problem.what for problem in new]
 
 
-with DAG(
-    "conn_quality",
-    description=(__doc__ or "").partition("\n")[0],
-    doc_md=__doc__,
-    schedule=AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable("30 0 * * *", timezone="UTC"), assets=[Asset("zeek_conn")]
-    ),
-    catchup=False,
-    max_active_runs=1,
-    default_args={
-        "pool": "conn_quality",
-        "retries": 2,
-        "retry_delay": timedelta(minutes=1),
-        "retry_policy": ExceptionRetryPolicy(
-            [RetryRule("etl.errors.PermanentError", RetryAction.FAIL, reason="it would fail again")]
-        ),
-        "execution_timeout": timedelta(hours=2),
-    },
-    tags=["zeek", "conn", "quality"],
-) as conn_quality:
-    check.expand(day=days()) >> report() >> tell()  # type: ignore[call-arg, misc]
+def conn_quality() -> DAG:
+    """Make the DAG."""
+    daily = CronTriggerTimetable("30 0 * * *", timezone="UTC")
+    with new_dag(
+        "conn_quality",
+        doc=__doc__,
+        title="Zeek conn: data quality",
+        schedule=AssetOrTimeSchedule(timetable=daily, assets=[Asset("zeek_conn")]),
+        tags=["quality"],
+        defaults=DEFAULTS,
+    ) as dag:
+        check.expand(day=days()) >> report() >> tell()  # type: ignore[call-arg, misc]
+    return dag

@@ -26,34 +26,32 @@ Loads and questions go on beside all of it: indexes are built and days detached 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import (
-    DAG,
-    Asset,
-    AssetOrTimeSchedule,
-    Connection,
-    CronTriggerTimetable,
-    ExceptionRetryPolicy,
-    RetryAction,
-    RetryRule,
-    task,
-)
+from airflow.sdk import DAG, Asset, task
+
+from etl.airflow.steps import final, new_dag, open_store
+from etl.airflow.versions import BACKOFF, AssetOrTimeSchedule, CronTriggerTimetable
 
 if TYPE_CHECKING:
     from etl.database.store import Store
 
 STATEMENT_LIMIT = timedelta(minutes=350)
+DEFAULTS: dict[str, Any] = {
+    "retries": 3,
+    "retry_delay": timedelta(minutes=1),
+    "retry_exponential_backoff": BACKOFF,
+    "execution_timeout": timedelta(hours=6),
+}
 
 
 def _store() -> Store:
     """The database behind ``conn_postgres``; an index of a large day may take long."""
-    from etl.database.airflow import store_of
-
-    return store_of(Connection.get("conn_postgres"), STATEMENT_LIMIT)
+    return open_store(STATEMENT_LIMIT)
 
 
 @task
+@final
 def rollups() -> dict[str, int]:
     """Recompute what is marked."""
     from etl.history import maintenance
@@ -63,6 +61,7 @@ def rollups() -> dict[str, int]:
 
 
 @task
+@final
 def seal() -> list[str]:
     """Seal the days that are closed."""
     from etl.history import maintenance
@@ -71,6 +70,7 @@ def seal() -> list[str]:
 
 
 @task
+@final
 def retire() -> list[str]:
     """Drop the days that the settings let go, and those whose drop was interrupted."""
     from etl.history import maintenance
@@ -80,6 +80,7 @@ def retire() -> list[str]:
 
 
 @task
+@final
 def prune() -> dict[str, int]:
     """Take away what is settled and old."""
     from etl.history import maintenance
@@ -88,28 +89,18 @@ def prune() -> dict[str, int]:
     return {"staging": pruned.staging, "results": pruned.results, "quarantine": pruned.quarantine}
 
 
-with DAG(
-    "conn_maintenance",
-    description=(__doc__ or "").partition("\n")[0],
-    doc_md=__doc__,
-    schedule=AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable("15 1 * * *", timezone="UTC"), assets=[Asset("zeek_conn")]
-    ),
-    catchup=False,
-    max_active_runs=1,
-    default_args={
-        # one slot: the tasks share one lock in the database
-        "pool": "conn_maintenance",
-        "retries": 3,
-        "retry_delay": timedelta(minutes=1),
-        "retry_exponential_backoff": 2.0,
-        "retry_policy": ExceptionRetryPolicy(
-            [RetryRule("etl.errors.PermanentError", RetryAction.FAIL, reason="it would fail again")]
-        ),
-        "execution_timeout": timedelta(hours=6),
-    },
-    tags=["zeek", "conn", "maintenance"],
-) as conn_maintenance:
-    refreshed = rollups()
-    refreshed >> seal() >> retire()
-    refreshed >> prune()
+def conn_maintenance() -> DAG:
+    """Make the DAG; its pool has one slot, since the tasks share one lock in the database."""
+    daily = CronTriggerTimetable("15 1 * * *", timezone="UTC")
+    with new_dag(
+        "conn_maintenance",
+        doc=__doc__,
+        title="Zeek conn: maintenance",
+        schedule=AssetOrTimeSchedule(timetable=daily, assets=[Asset("zeek_conn")]),
+        tags=["maintenance"],
+        defaults=DEFAULTS,
+    ) as dag:
+        refreshed = rollups()
+        refreshed >> seal() >> retire()
+        refreshed >> prune()
+    return dag
