@@ -169,6 +169,10 @@ class Settings(BaseSettings):
         ("file", "rule", "hole", "lag", "quarantine", "disk"),
         description="kinds of problems that send an alert",
     )
+    alert_rows: int = Field(10, gt=0, description="a rule with fewer failed rows than this is a warning")
+    alert_share: float = Field(
+        0.001, ge=0, le=1, description="a rule that a smaller share of the rows failed is a warning"
+    )
     max_quarantine_growth: int = Field(
         10_000, gt=0, description="more newly quarantined lines in a day than this are reported"
     )

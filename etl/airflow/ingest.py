@@ -235,10 +235,10 @@ def close(run_id: str, ti: RuntimeTaskInstance, **context: Any) -> None:
 
 def _notify(store: Store, context: dict[str, Any]) -> None:
     """Send lag and missing windows, which must not wait for rows as conn_quality does; what fails is sent next time."""
-    from etl.monitoring import notify
+    from etl.monitoring import alerts
 
     try:
-        notify.tell(store, context)
+        alerts.notify(store, context)
     except Exception as error:  # noqa: BLE001  a notifier may raise anything, and the rows are in
         log.warning("the notifier failed: %r", error)
 

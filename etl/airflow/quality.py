@@ -105,9 +105,9 @@ def report(run_id: str) -> int:
 @final
 def tell(**context: Any) -> list[str]:
     """Hand new critical problems to the notifier, if there is one; fails when a task before it failed."""
-    from etl.monitoring import notify
+    from etl.monitoring import alerts
 
-    new = notify.tell(_store(), context)
+    new = alerts.notify(_store(), context)
     for problem in new:
         log.info(problem.what)
     if failed := failed_tasks(context["ti"], context["run_id"]):

@@ -1,16 +1,26 @@
-"""What is wrong now, and what of it nobody was told yet: a problem is told once, and again only after it had gone."""
+"""Open problems and their notifications. Each is sent once, and again only if it recurs.
+
+Notifications go to the Airflow notifier that the settings name. It is made from its dotted path, so nothing here
+imports Airflow: any class will do whose objects are called with a context.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute
+from etl.database.engine import execute, free_bytes
+from etl.database.store import Store
 from etl.monitoring.windows import holes, lagging
 from etl.settings import Settings
+
+LOOK_BACK = timedelta(hours=25)
+"""A daily run covers everything since the one before."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,39 +33,67 @@ class Problem:
     first_seen: datetime
 
 
-def look(
+def notify(store: Store, context: Mapping[str, Any]) -> list[Problem]:
+    """Collect the problems, hand the pending ones to the notifier, if there is one, and return them.
+
+    Whatever the notifier raises goes through: the problems then stay pending.
+    """
+    with store.session() as own:  # conn_loader may not know where the data is
+        free = free_bytes(own)
+    with store.loading() as connection:
+        alone = execute(connection, "locks.try_alerts").scalar_one()
+        connection.commit()
+        if not alone:
+            return []
+        pending = collect(connection, store.settings, datetime.now(UTC) - LOOK_BACK, free)
+        if pending and store.settings.notifier:
+            _send(store.settings.notifier, [problem.what for problem in pending], context)
+        with connection.begin():
+            execute(connection, "alerts.mark_notified", problems=[problem.problem for problem in pending])
+    return pending
+
+
+def _send(notifier: Mapping[str, Any], sentences: Sequence[str], context: Mapping[str, Any]) -> None:
+    module, _, name = notifier["class"].rpartition(".")
+    made = getattr(import_module(module), name)(**notifier.get("arguments", {}))
+    title = sentences[0] if len(sentences) == 1 else f"{len(sentences)} new problems with Zeek conn logs"
+    made({**context, "problems": "\n".join(sentences), "title": title})
+
+
+def collect(
     connection: Connection, settings: Settings, since: datetime, free: int | None = None
 ) -> list[Problem]:
-    """Take stock of what went wrong since a moment, and return the critical problems that nobody was told.
+    """Record the problems since a moment and return the critical ones whose notification is pending.
 
-    Looked at are files that became refused or failed, verdicts, missing windows, sensors that are behind, growth of
-    quarantine, and room on the server's disk (``free`` bytes, None: unknown). Those that ``settings.alert_on`` leaves
-    out are remembered and not returned.
+    Problems are files that became refused or failed, failed rules, gaps, sensors that are behind, growth of the
+    quarantine, and low space on the server's disk (``free`` bytes, None: unknown). Kinds that ``settings.alert_on``
+    leaves out are recorded and not returned.
     """
-    missing = [
-        (f"hole:{hole.sensor}@{hole.window_start:%Y-%m-%d %H:%M}", "critical", str(hole))
-        for hole in holes(connection, settings, since=since)
-    ]
-    behind = [(f"lag:{lag.sensor}", "critical", str(lag)) for lag in lagging(connection, settings)]
-    full = (
-        [("disk:server", "critical", f"{free >> 20:,} MiB free on the server's disk")]
-        if free is not None
-        else []
-    )
-    more = [*missing, *behind, *(full if free is not None and free < settings.low_disk else [])]
+    elsewhere = list(_by_windows(connection, settings, since))
+    if free is not None and free < settings.low_disk:
+        elsewhere.append(("disk:server", "critical", f"{free >> 20:,} MiB free on the server's disk"))
     with connection.begin():
-        growth = settings.max_quarantine_growth
-        rows = execute(connection, "completeness.problems", since=since, growth=growth)
-        found = [*((row.problem, row.severity, row.what) for row in rows), *more]
+        rows = execute(
+            connection,
+            "alerts.found",
+            since=since,
+            growth=settings.max_quarantine_growth,
+            least_rows=settings.alert_rows,
+            least_share=settings.alert_share,
+        )
+        found = [*((row.problem, row.severity, row.what) for row in rows), *elsewhere]
         for problem, severity, what in found:
             level = "critical" if severity == "critical" else "warning"
-            execute(connection, "completeness.see_problem", problem=problem, severity=level, what=what)
-        execute(connection, "completeness.gone_problems", problems=[problem for problem, _, _ in found])
-        untold = execute(connection, "completeness.untold", kinds=list(settings.alert_on))
-        return [Problem(**row) for row in untold.mappings()]
+            execute(connection, "alerts.record", problem=problem, severity=level, what=what)
+        execute(connection, "alerts.close_gone", problems=[problem for problem, _, _ in found])
+        pending = execute(connection, "alerts.pending", kinds=list(settings.alert_on))
+        return [Problem(**row) for row in pending.mappings()]
 
 
-def told(connection: Connection, problems: Sequence[Problem]) -> None:
-    """Remember that somebody was told of these."""
-    with connection.begin():
-        execute(connection, "completeness.told", problems=[problem.problem for problem in problems])
+def _by_windows(
+    connection: Connection, settings: Settings, since: datetime
+) -> Iterator[tuple[str, str, str]]:
+    for gap in holes(connection, settings, since=since):
+        yield f"hole:{gap.sensor}@{gap.window_start:%Y-%m-%d %H:%M}", "critical", str(gap)
+    for lag in lagging(connection, settings):
+        yield f"lag:{lag.sensor}", "critical", str(lag)

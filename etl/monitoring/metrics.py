@@ -101,7 +101,7 @@ def _ledger(connection: Connection) -> Iterator[Metric]:
     )
     problems = {row.severity: row.problems for row in _rows(connection, "problems")}
     severities = [([name], problems.get(name, 0)) for name in ("critical", "warning")]
-    yield _gauge("problems", "Problems that stand, as conn_quality told of them", ["severity"], severities)
+    yield _gauge("problems", "Open problems", ["severity"], severities)
 
 
 def _progress(connection: Connection) -> Iterator[Metric]:

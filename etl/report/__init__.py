@@ -90,7 +90,7 @@ def overview(connection: Connection) -> str:
     with connection.begin():
         asked = {
             "reports": execute(connection, "report.kept", most=50),
-            "problems": execute(connection, "completeness.standing"),
+            "problems": execute(connection, "alerts.open"),
             "rules": execute(connection, "report.newest_verdicts"),
             "quarantine": execute(connection, "report.open_reasons", most=50),
         }

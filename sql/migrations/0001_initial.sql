@@ -472,7 +472,7 @@ CREATE TABLE etl.problem (
     what text NOT NULL,
     first_seen timestamptz NOT NULL DEFAULT now(),
     last_seen timestamptz NOT NULL DEFAULT now(),
-    told_at timestamptz,
+    notified_at timestamptz,
     gone_at timestamptz
 );
 
@@ -483,7 +483,7 @@ COMMENT ON COLUMN etl.problem.severity IS 'critical: somebody is notified. warni
 COMMENT ON COLUMN etl.problem.what IS 'The problem, a sentence.';
 COMMENT ON COLUMN etl.problem.first_seen IS 'When it was first seen.';
 COMMENT ON COLUMN etl.problem.last_seen IS 'When it was last seen.';
-COMMENT ON COLUMN etl.problem.told_at IS 'When somebody was notified; NULL while that is pending.';
+COMMENT ON COLUMN etl.problem.notified_at IS 'When the notification was sent; NULL while it is pending.';
 COMMENT ON COLUMN etl.problem.gone_at IS 'When it was no longer seen; NULL while it is open.';
 
 ------------------------------------------------------------------------------------------------------------------------

@@ -267,7 +267,7 @@ def test_holes_heed_quiet_hours_and_intervals_of_a_sensor(database_url: str, tmp
     assert [m for s, m, _ in holes(north={"interval": "PT30M"}) if s == "north"] == [600, 630, 660, 690]
 
 
-def test_problems_heed_them_too(database_url: str, tmp_path: Path) -> None:
+def test_problems_follow_them_too(database_url: str, tmp_path: Path) -> None:
     for sensor in ("north", "south"):
         hourly(tmp_path / sensor / DAY, 0, [8, 9, 12])
     base: dict[str, Any] = {"path_patterns": ("{sensor}/{date}",)}
@@ -275,11 +275,11 @@ def test_problems_heed_them_too(database_url: str, tmp_path: Path) -> None:
     pipeline.ingest(store, [str(tmp_path)])
     own = {"north": {"interval": "PT30M"}, "south": {"quiet_hours": [10]}}
     with store.session() as connection:
-        told = alerts.look(
+        pending = alerts.collect(
             connection, Settings(sensors=own, **base), datetime(2026, 3, 1, 10, 40, tzinfo=UTC)
         )
-    # the hole of north that ended at half past ten was told by an earlier call
-    assert [problem.problem.removeprefix("hole:") for problem in told] == [
+    # the gap of north that ended at half past ten belongs to an earlier call
+    assert [problem.problem.removeprefix("hole:") for problem in pending] == [
         f"north@{DAY} 10:30", f"north@{DAY} 11:00", f"north@{DAY} 11:30", f"south@{DAY} 11:00"
     ]  # fmt: skip
 

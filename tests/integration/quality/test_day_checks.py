@@ -160,7 +160,7 @@ def test_holes_and_lag(store: Store, ask: Ask, tmp_path: Path) -> None:
     with store.session() as connection:
         (behind,) = windows.remarks(connection, hourly)
         assert re.fullmatch(r"the newest log ends at .* UTC, 5:00:0.* ago", behind)
-        new = alerts.look(connection, hourly, datetime.now(UTC) - timedelta(hours=1))
+        new = alerts.collect(connection, hourly, datetime.now(UTC) - timedelta(hours=1))
         assert [(problem.problem, problem.what[:19]) for problem in new] == [("lag:", behind[:19])]
     ask("UPDATE etl.file SET sensor = 'a' WHERE window_start = '2026-03-01 12:00+00'")
     with store.session() as connection:

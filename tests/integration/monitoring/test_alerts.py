@@ -1,4 +1,4 @@
-"""Who is told of new problems: any class by its dotted path, once for each; one that fails leaves them untold."""
+"""Notifications: to any class by its dotted path, once for each problem; if the class fails they stay pending."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from etl import pipeline
 from etl.database.statements import statement
 from etl.database.store import Store
-from etl.monitoring import notify
+from etl.monitoring import alerts
 from tests.integration.conftest import Ask
 from tests.logs import flows, tsv, write
 
@@ -32,7 +32,7 @@ class ToFile:
 
 
 def notifying(store: Store, path: Path, **arguments: Any) -> Store:
-    """The store with settings that have files which are turned down told to a file."""
+    """The store, whose notifier writes problems with files to a file."""
     notifier = {"class": f"{__name__}.ToFile", "arguments": {"path": str(path), **arguments}}
     settings = store.settings.model_copy(update={"notifier": notifier, "alert_on": ("file",)})
     return Store(url=store.url, engine=store.engine, settings=settings)
@@ -50,62 +50,60 @@ def heard(path: Path) -> list[dict[str, Any]]:
     )
 
 
-def test_a_new_problem_is_told_once_with_its_title_and_the_callers_context(
+def test_a_new_problem_is_notified_once_with_its_title_and_the_callers_context(
     store: Store, tmp_path: Path
 ) -> None:
-    told = notifying(store, tmp_path / "told")
-    assert notify.tell(told, {"dag": "conn_quality"}) == []
-    assert heard(tmp_path / "told") == []  # nobody is called for nothing
+    target = notifying(store, tmp_path / "sent")
+    assert alerts.notify(target, {"dag": "conn_quality"}) == []
+    assert heard(tmp_path / "sent") == []  # nobody is called for nothing
     path = refuse(store, tmp_path / "a.log")
-    (problem,) = notify.tell(told, {"dag": "conn_quality"})
+    (problem,) = alerts.notify(target, {"dag": "conn_quality"})
     assert path in problem.what
-    assert heard(tmp_path / "told") == [
+    assert heard(tmp_path / "sent") == [
         {"dag": "conn_quality", "problems": problem.what, "title": problem.what}
     ]
-    assert notify.tell(told, {}) == []
-    assert len(heard(tmp_path / "told")) == 1
+    assert alerts.notify(target, {}) == []
+    assert len(heard(tmp_path / "sent")) == 1
 
 
 def test_several_problems_are_one_message(store: Store, tmp_path: Path) -> None:
-    told = notifying(store, tmp_path / "told")
+    target = notifying(store, tmp_path / "sent")
     refuse(store, tmp_path / "a.log")
-    notify.tell(told, {})
+    alerts.notify(target, {})
     paths = [refuse(store, tmp_path / f"{name}.log") for name in "bc"]
-    notify.tell(told, {})
-    _, second = heard(tmp_path / "told")
+    alerts.notify(target, {})
+    _, second = heard(tmp_path / "sent")
     assert second["title"] == "2 new problems with Zeek conn logs"
     lines = second["problems"].splitlines()
     assert all(any(path in line for line in lines) for path in paths)
     assert not any("a.log" in line for line in lines)
 
 
-def test_a_notifier_that_fails_leaves_it_untold_and_the_next_one_hears_it(
-    store: Store, tmp_path: Path
-) -> None:
+def test_a_notifier_that_fails_leaves_it_pending_for_the_next_one(store: Store, tmp_path: Path) -> None:
     refuse(store, tmp_path / "a.log")
     with pytest.raises(ConnectionError, match="nobody listens"):
-        notify.tell(notifying(store, tmp_path / "told", fail=True), {})
-    (problem,) = notify.tell(notifying(store, tmp_path / "told"), {})
-    assert [message["problems"] for message in heard(tmp_path / "told")] == [problem.what]
+        alerts.notify(notifying(store, tmp_path / "sent", fail=True), {})
+    (problem,) = alerts.notify(notifying(store, tmp_path / "sent"), {})
+    assert [message["problems"] for message in heard(tmp_path / "sent")] == [problem.what]
 
 
-def test_without_a_notifier_problems_are_returned_and_count_as_told(store: Store, tmp_path: Path) -> None:
+def test_without_a_notifier_problems_are_returned_and_are_not_pending(store: Store, tmp_path: Path) -> None:
     refuse(store, tmp_path / "a.log")
-    quiet = notifying(store, tmp_path / "told")
+    quiet = notifying(store, tmp_path / "sent")
     without = Store(
         url=store.url, engine=store.engine, settings=quiet.settings.model_copy(update={"notifier": None})
     )
-    assert len(notify.tell(without, {})) == 1
-    assert notify.tell(quiet, {}) == []
-    assert heard(tmp_path / "told") == []
+    assert len(alerts.notify(without, {})) == 1
+    assert alerts.notify(quiet, {}) == []
+    assert heard(tmp_path / "sent") == []
 
 
-def test_while_another_one_tells_nothing_is_told_twice(store: Store, ask: Ask, tmp_path: Path) -> None:
+def test_two_runs_at_once_notify_once(store: Store, ask: Ask, tmp_path: Path) -> None:
     refuse(store, tmp_path / "a.log")
-    told = notifying(store, tmp_path / "told")
+    target = notifying(store, tmp_path / "sent")
     with store.engine.connect() as other:
         assert other.execute(statement("locks.try_alerts")).scalar_one()
-        assert notify.tell(told, {}) == []
+        assert alerts.notify(target, {}) == []
         other.execute(sa.text("SELECT pg_advisory_unlock_all()"))
-    assert ask("SELECT count(*) FROM etl.problem WHERE told_at IS NOT NULL") == [(0,)]
-    assert len(notify.tell(told, {})) == 1
+    assert ask("SELECT count(*) FROM etl.problem WHERE notified_at IS NOT NULL") == [(0,)]
+    assert len(alerts.notify(target, {})) == 1
