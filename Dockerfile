@@ -8,6 +8,7 @@ COPY requirements.lock pyproject.toml hatch_build.py README.md LICENSE ./
 RUN awk '/^uv==/ { take = 1; print; next } /^[^ ]/ { take = 0 } take' requirements.lock > uv.txt \
  && pip install --require-hashes --no-deps --requirement uv.txt
 COPY etl etl
+COPY conn_etl conn_etl
 COPY sql sql
 COPY expectations expectations
 RUN uv pip install --python /opt/conn-etl/bin/python --compile-bytecode --constraint requirements.lock \
@@ -18,12 +19,10 @@ RUN useradd --uid 50000 --gid 0 --create-home --home-dir /opt/airflow airflow \
  && mkdir -p /opt/airflow/logs /logs && chown -R 50000:0 /opt/airflow && chmod -R g=u /opt/airflow
 COPY --from=build /opt/conn-etl /opt/conn-etl
 COPY dags /opt/conn-etl/dags
-COPY plugins /opt/conn-etl/plugins
 COPY deploy/entrypoint.sh /entrypoint.sh
 ENV PATH=/opt/conn-etl/bin:$PATH \
     AIRFLOW_HOME=/opt/airflow \
     AIRFLOW__CORE__DAGS_FOLDER=/opt/conn-etl/dags \
-    AIRFLOW__CORE__PLUGINS_FOLDER=/opt/conn-etl/plugins \
     AIRFLOW__CORE__LOAD_EXAMPLES=False \
     GX_ANALYTICS_ENABLED=false \
     PYTHONUNBUFFERED=1

@@ -3,15 +3,15 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help install lock run up down status test test-unit test-debian test-system test-airflow-matrix coverage mutation lint check-lock audit bench chaos fuzz samples clean
+.PHONY: help install lock wheel run up down status test test-unit test-debian test-system test-airflow-matrix coverage mutation lint check-lock audit bench chaos fuzz samples clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 STAMP := $(VENV)/.installed
 # Code that is checked; folders that are not there yet are left out.
-CODE := $(wildcard etl dags local plugins samples tests benchmarks sql/migrations hatch_build.py)
-TYPED := $(wildcard etl dags local plugins samples)
+CODE := $(wildcard etl conn_etl dags local samples tests benchmarks sql/migrations hatch_build.py)
+TYPED := $(wildcard etl conn_etl dags local samples)
 # A company's certificates are in the system's store, which pip reads and uv does not by default.
 export UV_SYSTEM_CERTS ?= 1
 # Caches stay in the checkout, as all else that this file makes.
@@ -20,7 +20,7 @@ export PIP_NO_CACHE_DIR := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Make .venv from requirements.lock and install the project into it
 
@@ -57,6 +57,11 @@ COMPILE := $(UV) pip compile pyproject.toml --quiet --universal --python-version
 
 lock: $(STAMP) ## Resolve again after a change of the dependencies in pyproject.toml (UPGRADE=1: newest versions)
 	$(COMPILE) requirements.lock $(if $(UPGRADE),--upgrade)
+
+wheel: $(STAMP) ## The package for another environment, into dist/
+	@rm -rf dist
+	@$(PY) -m hatchling build -t wheel -d dist >/dev/null
+	@ls dist/*.whl
 
 run: $(STAMP) ## Load samples/ (or LOGS=/path) through the real Airflow DAG into the embedded PostgreSQL
 	@LOGS="$(LOGS)" $(PY) -m local.run
@@ -97,7 +102,7 @@ lint: $(STAMP) ## ruff, mypy, import-linter, sqlfluff, bandit, pip-audit, lock
 	$(VENV)/bin/mypy $(TYPED)
 	$(VENV)/bin/lint-imports
 	$(if $(wildcard sql),$(VENV)/bin/sqlfluff lint --processes 2 sql)
-	$(VENV)/bin/bandit --quiet --configfile pyproject.toml --recursive $(wildcard etl dags local plugins)
+	$(VENV)/bin/bandit --quiet --configfile pyproject.toml --recursive $(wildcard etl conn_etl dags local)
 	@$(MAKE) --no-print-directory check-lock audit
 
 check-lock: $(STAMP)
@@ -139,4 +144,4 @@ samples: $(STAMP) ## Make samples/logs again (a test proves that it is byte for 
 	$(PY) -m samples.generate
 
 clean: ## Remove .venv and caches (not the database)
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis mutants .coverage .coverage.*
+	rm -rf $(VENV) dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis mutants .coverage .coverage.*

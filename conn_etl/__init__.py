@@ -7,6 +7,7 @@ the error would name a module that is missing in it. The command and the DAG fil
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -32,12 +33,24 @@ def require_ours() -> None:
         )
 
 
+def others(folders: Iterable[str]) -> list[Path]:
+    """Packages or modules named ``etl`` in these folders (of Python's path) that are not ours."""
+    found = [place for folder in folders for place in (Path(folder) / "etl", Path(folder) / "etl.py")]
+    real = [
+        place.resolve()
+        for place in found
+        if (place / "__init__.py").is_file() or (place.suffix and place.is_file())
+    ]
+    return [place for place in dict.fromkeys(real) if place != OURS]
+
+
 def main() -> None:
     """Run the command ``conn-etl``."""
     try:
         require_ours()
     except ImportError as error:
-        sys.exit(f"conn-etl: {error}")
+        sys.stderr.write(f"conn-etl: {error}\n")
+        sys.exit(2)
     from etl.cli import main as command
 
     command()

@@ -1,1 +1,1 @@
-"""What `make run` and `make up` start; beside `dags/` and `plugins/` the only code that imports Airflow."""
+"""What `make run` and `make up` start; beside `etl/airflow/` the only code that imports Airflow."""

@@ -119,7 +119,7 @@ def environment(place: Place, *, url: str, metadata: str, log_dir: str, port: in
         **needed_by_all(place.home, url),
         **_keys(place),
         "AIRFLOW_HOME": str(place.folder),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(place.folder / "plugins"),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata,
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(place.logs / "tasks"),
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),

@@ -1,4 +1,4 @@
-"""What ``conn-etl doctor`` looks at outside the database: the log folder, the notifier, Airflow's pools."""
+"""What ``conn-etl doctor`` checks outside the database: package, log folder, notifier, Airflow's pools."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 
+from conn_etl import others
 from etl.resources import resource_dir
 from etl.settings import Settings
 
@@ -30,9 +31,23 @@ class Finding:
 
 def look(settings: Settings) -> Iterator[Finding]:
     """All findings, good ones too."""
+    yield from _package()
     yield from _log_folder(settings)
     yield from _notifier(settings)
     yield from _pools()
+
+
+def _package() -> Iterator[Finding]:
+    """Where Python and Airflow look for modules, another package named etl is in our way, or we in its."""
+    airflow = [os.environ.get(f"AIRFLOW__CORE__{name}_FOLDER") for name in ("DAGS", "PLUGINS")]
+    if found := others([*sys.path, *filter(None, airflow)]):
+        yield Finding(
+            level="warning",
+            what=f"another package named etl is in {found[0].parent}: Python imports only the first of the two",
+            cure="rename it, or install conn-etl into its own environment",
+        )
+    else:
+        yield Finding(level="ok", what="no other package is named etl")
 
 
 def _log_folder(settings: Settings) -> Iterator[Finding]:

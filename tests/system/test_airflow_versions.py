@@ -77,10 +77,10 @@ def table(request: pytest.FixtureRequest) -> Iterator[list[Row]]:
     """Rows to be printed at the end, whatever the tests came to."""
     rows: list[Row] = []
     yield rows
-    printer = request.config.pluginmanager.get_plugin("terminalreporter")
     lines = [f"{'Airflow':10}{'parse':12}{'run':12}rows loaded"]
     lines += [f"{row.version:10}{row.parse:12}{row.run:12}{row.rows}" for row in rows]
-    printer.write("\n" + "\n".join(lines) + "\n")
+    with request.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
+        print("\n" + "\n".join(lines))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CODE = sorted(
     path
-    for folder in ("etl", "dags", "local", "plugins", "samples")
+    for folder in ("etl", "conn_etl", "dags", "local", "samples")
     for path in (ROOT / folder).rglob("*.py")
 )
 FORBIDDEN_IMPORTS = {"pickle", "cPickle", "dill", "marshal", "shelve", "cloudpickle", "telnetlib", "ftplib"}

@@ -20,7 +20,7 @@ from etl.database.statements import statement, statement_on
 from etl.fields import FIELDS
 
 ROOT = Path(__file__).parents[3]
-PROGRAMS = ("etl", "dags", "local", "plugins", "benchmarks")
+PROGRAMS = ("etl", "dags", "local", "benchmarks")
 PARTS = {
     file.stem: re.findall(r"^-- name: (\w+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
     for file in (ROOT / "sql" / "statements").glob("*.sql")
