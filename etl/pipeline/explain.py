@@ -170,7 +170,7 @@ def _alone(reading: _Reading, settings: Settings) -> str:
     """What comes of the file by itself; the rules of the gate are not asked."""
     if reading.error is not None:
         verb = {FileState.SKIPPED: "skip it", FileState.FAILED: "fail to read it"}.get(
-            reading.error.state, "refuse it"
+            FileState(reading.error.state), "refuse it"
         )
         return f"{verb} ({reading.error.kind}): {reading.error}"
     assert reading.scan is not None
