@@ -2,7 +2,8 @@
 
 ``statement("ledger.register")`` is the part of ``sql/statements/ledger.sql`` under the line ``-- name: register``.
 Parameters are written ``:name``. A parameter cannot be the name of a relation: a statement that acts on a relation
-whose name is made (a day's partition, a batch's staging) has a word in its place; ``statement_on`` puts the name in.
+whose name is made (a day's partition, a batch's staging) has a word in its place, and ``statement_on`` puts the name
+in.
 """
 
 from __future__ import annotations

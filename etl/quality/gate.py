@@ -76,9 +76,7 @@ def gate(
     execute(connection, "quality.clear_bad")
     failing = gx.find(url, wanted, table=table) if any(rows_read.values()) else []
     lines: list[tuple[str, int, int]] = []
-    connection.exec_driver_sql(
-        "SET LOCAL search_path = etl"
-    )  # the queries name the table as gx.find() saw it
+    execute(connection, "quality.look_in_etl")
     for rule, query in failing:
         selected = f"SELECT etl_file_id, etl_line FROM ({query}) AS unexpected"  # noqa: S608  GX wrote it
         if rule.severity == "critical":

@@ -550,3 +550,7 @@ COMMENT ON TABLE etl.retired_file IS
 COMMENT ON COLUMN etl.retired_file.etl_file_id IS 'The file.';
 COMMENT ON COLUMN etl.retired_file.day IS 'The dropped UTC day.';
 COMMENT ON COLUMN etl.retired_file.rows IS 'Rows of the file that went with the day.';
+
+-- Alembic made this table before it ran this file.
+COMMENT ON TABLE etl.alembic_version IS 'The version of this schema: the last migration that was run.';
+COMMENT ON COLUMN etl.alembic_version.version_num IS 'Its number.';

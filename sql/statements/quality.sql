@@ -8,6 +8,10 @@ GROUP BY etl_file_id, rule;
 -- Forget the bad rows of an earlier run of the gate.
 DELETE FROM pg_temp.staged_bad;
 
+-- name: look_in_etl
+-- Great Expectations' queries name the staging table without its schema.
+SET LOCAL search_path = etl;
+
 -- name: out_of_range
 -- It needs the ledger, so no suite can have this rule: a row may not be later than its file was first seen, and a
 -- margin.

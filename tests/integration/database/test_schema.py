@@ -59,7 +59,7 @@ def test_migrating_again_changes_nothing(store: Store, ask: Ask) -> None:
     )
 
 
-UNTOLD = {
+WITHOUT_COMMENT = {
     "schemas": """
         SELECT nspname FROM pg_namespace
         WHERE nspname IN ('zeek', 'etl') AND obj_description(oid, 'pg_namespace') IS NULL
@@ -83,9 +83,9 @@ UNTOLD = {
 """What has no comment, by kind; the sequence behind an identity column is part of the column."""
 
 
-@pytest.mark.parametrize("kind", UNTOLD)
+@pytest.mark.parametrize("kind", WITHOUT_COMMENT)
 def test_nothing_that_people_see_lacks_a_comment(kind: str, ask: Ask) -> None:
-    assert ask(UNTOLD[kind]) == []
+    assert ask(WITHOUT_COMMENT[kind]) == []
 
 
 def test_the_states_of_a_file_are_the_same_in_sql_and_python(ask: Ask) -> None:
