@@ -96,11 +96,12 @@ test-system: $(STAMP) ## Stack, wheel, roles, S3, browser, short chaos
 test-airflow-matrix: $(STAMP) ## The DAGs on Airflow 3.1, 3.2 and 3.3, each installed from the package index (some minutes)
 	AIRFLOW_VERSIONS="3.1 3.2 3.3" $(PY) -m pytest tests/system/test_airflow_versions.py $(ARGS)
 
-lint: $(STAMP) ## ruff, mypy, import-linter, sqlfluff, bandit, pip-audit, lock
+lint: $(STAMP) ## ruff, mypy, import-linter, deptry, sqlfluff, bandit, pip-audit, lock
 	$(VENV)/bin/ruff check $(CODE)
 	$(VENV)/bin/ruff format --check $(CODE)
 	$(VENV)/bin/mypy $(TYPED)
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/deptry etl conn_etl dags local
 	$(if $(wildcard sql),$(VENV)/bin/sqlfluff lint --processes 2 sql)
 	$(VENV)/bin/bandit --quiet --configfile pyproject.toml --recursive $(wildcard etl conn_etl dags local)
 	@$(MAKE) --no-print-directory check-lock audit
