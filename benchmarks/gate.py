@@ -24,7 +24,8 @@ from benchmarks.server import database, server
 from etl import pipeline, report
 from etl.database import engine
 from etl.database.store import Store
-from etl.loading import batch, ledger
+from etl.loading import ledger
+from etl.loading.batch import Batch
 from etl.quality import gate, gx
 from etl.quality.rules import rules
 from etl.settings import Settings
@@ -92,13 +93,12 @@ def judged(store: Store, batch_id: int) -> tuple[float, int]:
     """Seconds of one gate over the staged batch, rolled back, and the rows that broke a critical rule."""
     with store.loading() as connection, connection.begin() as transaction:
         files = ledger.batch_files(connection, batch_id)
-        batch.bind(connection, batch_id)
+        batch = Batch(batch_id=batch_id, connection=connection, files=files)
+        batch.bind()
         url = engine.url_as(connection, store.url, store.settings, "conn-etl gate")
         rows_read = {file.etl_file_id: file.rows_read or 0 for file in files}
         begin = time.monotonic()
-        outcomes = gate.gate(
-            connection, url, batch.table(batch_id), rows_read, pipeline.policy_of(store.settings)
-        )
+        outcomes = gate.gate(connection, url, batch.table, rows_read, pipeline.policy_of(store.settings))
         seconds = time.monotonic() - begin
         transaction.rollback()
     return seconds, sum(outcome.total for outcome in outcomes if outcome.severity == "critical")

@@ -110,6 +110,20 @@ class TooManyDays(FileError):
     kind = "too_many_days"
 
 
+class Unforeseen(FileError):
+    """An error of a kind that is not known here, met while this file alone was read, judged or published."""
+
+    kind = "unforeseen"
+    state = "failed"
+
+
+class PathTooLong(FileError):
+    """The ledger cannot index a path of this length; it holds a shortened one."""
+
+    kind = "path_too_long"
+    state = "failed"
+
+
 class NothingToLoad(PermanentError):
     """Not one conn log in anything that was given."""
 
@@ -120,6 +134,12 @@ class Misuse(PermanentError):
     """The call itself is wrong: a path that does not exist, options that exclude each other."""
 
     kind = "misuse"
+
+
+class DatabaseRefused(PermanentError):
+    """The database refuses a value, a row or a statement for what is in it."""
+
+    kind = "database_refused"
 
 
 class EnvironmentProblem(PermanentError):
@@ -154,3 +174,9 @@ class DiskFull(TransientError):
     """The server or this machine has no room left for the batch."""
 
     kind = "disk_full"
+
+
+class NoRoom(DiskFull):
+    """A batch may need more disk than is free, found before anything of it was written."""
+
+    kind = "no_room"

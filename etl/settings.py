@@ -192,6 +192,10 @@ class Settings(BaseSettings):
     disk_factor: int = Field(
         20, ge=0, description="free bytes required on the server's disk per byte of a batch"
     )
+    speculative_publish: bool = Field(
+        default=True,
+        description="insert rows while their batch is still read and checked; rolled back if it fails",
+    )
 
     claim_for: Duration = Field(
         timedelta(hours=2), description="a DAG run that never ended releases its files after this time"

@@ -145,6 +145,8 @@ def as_object(summary: Summary) -> dict[str, Any]:
 
 
 def _exit(summary: Summary) -> None:
+    if summary.problem is not None:
+        raise summary.problem
     if not summary.results or all(r.kind in NOT_THIS_LOG for r in summary.results):
         reasons = "; ".join(f"{r.path}: {r.reason}" for r in summary.results[:3])
         raise NothingToLoad(f"no conn log in what was given ({reasons or 'no file at all'})")

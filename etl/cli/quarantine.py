@@ -17,7 +17,7 @@ from etl.errors import Misuse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from etl.quarantine.replay import Choice
+    from etl.quarantine.replay import QuarantineFilter
 
 quarantine = typer.Typer(
     no_args_is_help=True, help="List, show, export, replay and discard lines that were not loaded."
@@ -141,7 +141,7 @@ def _write_json(lines: Iterable[Mapping[Any, Any]], stream: TextIO) -> None:
     )
 
 
-def _replay(chosen: Choice, why: str, *, as_json: bool) -> None:
+def _replay(chosen: QuarantineFilter, why: str, *, as_json: bool) -> None:
     from etl.quarantine import replay
 
     done = replay.replay(store(), chosen, actor=actor(), why=why)
@@ -153,7 +153,7 @@ def _replay(chosen: Choice, why: str, *, as_json: bool) -> None:
         table("Not replayable", ("because", "lines"), sorted(done.not_replayable.items()))
 
 
-def _discard(chosen: Choice, why: str, *, as_json: bool) -> None:
+def _discard(chosen: QuarantineFilter, why: str, *, as_json: bool) -> None:
     from etl.quarantine import replay
 
     lines = replay.discard(store(), chosen, actor=actor(), why=why)
@@ -200,12 +200,12 @@ def _choice(
     until: datetime | None,
     *,
     every: bool,
-) -> Choice:
-    from etl.quarantine.replay import Choice
+) -> QuarantineFilter:
+    from etl.quarantine.replay import QuarantineFilter
 
     if not (every or ids or any((file, rule, reason, since, until))):
         raise Misuse("which lines?", hint="give numbers, --file, --rule, --reason, --since, --until or --all")
-    return Choice(
+    return QuarantineFilter(
         ids=tuple(ids) if ids else None,
         path=file,
         rule=rule,

@@ -26,6 +26,8 @@ _TRANSIENT = {
     "53200": "the server ran out of memory or lock space",
     "53300": "the server has no connection left",
 }
+_ABOUT_VALUES = frozenset({"21", "22", "23", "54", "P0", "XX"})
+"""Classes of errors that lie in what a statement was given: values, constraints, sizes."""
 _ADVICE = {
     "28P01": "check user and password in CONN_ETL_DATABASE_URL",
     "28000": "check the user in CONN_ETL_DATABASE_URL",
@@ -126,7 +128,8 @@ def translate(error: sa.exc.DBAPIError) -> errors.ConnEtlError:
             f"the database cannot be reached: {text}",
             hint="start it (`conn-etl up` for the embedded one) or wait",
         )
-    return errors.PermanentError(f"the database refused: {text} [{code}]")
+    refused = errors.DatabaseRefused if code[:2] in _ABOUT_VALUES else errors.PermanentError
+    return refused(f"the database refused: {text} [{code}]")
 
 
 def translate_wrapped(error: BaseException) -> errors.ConnEtlError | None:
@@ -181,41 +184,18 @@ def label(connection: Connection, step: str, batch_id: int) -> None:
     connection.commit()
 
 
-@contextmanager
-def batch_lock(connection: Connection, batch_id: int) -> Iterator[None]:
-    """Hold the batch while working on it: a zombie and its retry, or two commands, exclude each other.
-
-    The lock belongs to the session, so it outlives commits and goes with the backend when the process is killed.
-
-    Raises:
-        Busy: another process works on the batch (after ``lock_timeout``).
-    """
-    execute(connection, "locks.batch", batch=_lock_key(batch_id))
-    connection.commit()
-    try:
-        yield
-    finally:
-        if not connection.invalidated and not connection.closed:
-            connection.rollback()
-            execute(connection, "locks.release_batch", batch=_lock_key(batch_id))
-            connection.commit()
-
-
-def idle(connection: Connection, batch_id: int) -> bool:
-    """Whether no process works on the batch; if so, none will until this transaction ends."""
-    return bool(execute(connection, "locks.try_batch", batch=_lock_key(batch_id)).scalar_one())
-
-
-def _lock_key(batch_id: int) -> int:
-    return batch_id % 2**31
-
-
 def free_bytes(connection: Connection) -> int | None:
     """Free space where the server keeps its data; None where that is another machine or may not be known."""
+    disk = disk_of(connection)
+    return None if disk is None else disk.free
+
+
+def disk_of(connection: Connection) -> shutil._ntuple_diskusage | None:
+    """Total, used and free bytes where the server keeps its data; None as for ``free_bytes``."""
     try:
         with connection.begin_nested() if connection.in_transaction() else connection.begin():
             folder = execute(connection, "doctor.data_directory").scalar_one()
-        return shutil.disk_usage(folder).free
+        return shutil.disk_usage(folder)
     except (sa.exc.DBAPIError, OSError):
         return None
 

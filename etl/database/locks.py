@@ -1,12 +1,14 @@
-"""The locks of whoever changes ``zeek.conn``: digests, then days, each ascending, held until the transaction ends.
+"""Advisory locks; ``sql/statements/locks.sql`` has the table of their keys, in the order in which they are taken.
 
 Under a digest's lock nobody else decides who brings these bytes; under a day's lock nobody else changes its rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
@@ -14,6 +16,51 @@ from etl.database.engine import execute
 
 BUCKETS = 64
 """Digests share this many locks: a batch of thousands of files must not fill the server's lock table."""
+
+
+@contextmanager
+def batch(connection: Connection, batch_id: int) -> Iterator[None]:
+    """Hold a batch while working on it: a zombie and its retry, or two commands, exclude each other.
+
+    Raises:
+        Busy: another process works on the batch (after ``lock_timeout``).
+    """
+    with _held(connection, "batch", batch=_key(batch_id)):
+        yield
+
+
+@contextmanager
+def maintenance(connection: Connection) -> Iterator[None]:
+    """Hold the lock of the one process that keeps history in shape.
+
+    Raises:
+        Busy: another process maintains the database (after ``lock_timeout``).
+    """
+    with _held(connection, "maintenance"):
+        yield
+
+
+@contextmanager
+def _held(connection: Connection, name: str, **key: Any) -> Iterator[None]:
+    """Hold a lock of the session: it outlives commits, and goes with the backend when the process is killed."""
+    execute(connection, f"locks.{name}", **key)
+    connection.commit()
+    try:
+        yield
+    finally:
+        if not connection.invalidated and not connection.closed:
+            connection.rollback()
+            execute(connection, f"locks.release_{name}", **key)
+            connection.commit()
+
+
+def batch_is_idle(connection: Connection, batch_id: int) -> bool:
+    """Whether no process works on the batch; if so, none will until this transaction ends."""
+    return bool(execute(connection, "locks.try_batch", batch=_key(batch_id)).scalar_one())
+
+
+def _key(batch_id: int) -> int:
+    return batch_id % 2**31
 
 
 def buckets_of(digests: Iterable[bytes]) -> list[int]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import Connection
 
-from etl.database import engine
+from etl.database import engine, locks
 from etl.history import days as table_days
 from etl.history import rollups
 from etl.loading import batch, ledger
@@ -35,24 +35,6 @@ class Pruned:
 
 
 @contextmanager
-def _maintaining(connection: Connection) -> Iterator[Connection]:
-    """Hold the maintenance lock; it goes with the session when the process is killed.
-
-    Raises:
-        Busy: another process maintains the database (after ``lock_timeout``).
-    """
-    with connection.begin():
-        engine.execute(connection, "locks.maintenance")
-    try:
-        yield connection
-    finally:
-        if not connection.invalidated and not connection.closed:
-            connection.rollback()
-            with connection.begin():
-                engine.execute(connection, "locks.release_maintenance")
-
-
-@contextmanager
 def _owning(store: Store) -> Iterator[tuple[Connection, Connection]]:
     """Two sessions that act as conn_owner and hold the maintenance lock: one for transactions, one without.
 
@@ -65,13 +47,13 @@ def _owning(store: Store) -> Iterator[tuple[Connection, Connection]]:
             engine.execute(one, "session.label", name="conn-etl maintenance")
             engine.execute(one, "session.wait_for_locks")
             one.commit()
-        with _maintaining(connection):
+        with locks.maintenance(connection):
             yield connection, alone
 
 
 def refresh(store: Store, *, everything: bool = False) -> tuple[int, int]:
     """Bring the rollups up to date; returns recomputed hours and days. everything: all of them anew."""
-    with store.loading() as connection, _maintaining(connection):
+    with store.loading() as connection, locks.maintenance(connection):
         if everything:
             rollups.touch_all(connection)
         return rollups.recompute(connection), rollups.refresh_tops(connection)
@@ -120,13 +102,10 @@ def drop(store: Store, days: dict[date, str]) -> list[date]:
 def prune(store: Store) -> Pruned:
     """Take away staging that nobody will come back to, and what the settings ``keep_…`` let go."""
     settings = store.settings
-    with store.loading() as connection, _maintaining(connection):
+    with store.loading() as connection, locks.maintenance(connection):
         left_over = 0
         for batch_id in ledger.orphans(connection, settings.claim_for):
-            with connection.begin():
-                if engine.idle(connection, batch_id):
-                    batch.drop(connection, batch_id)
-                    left_over += 1
+            left_over += batch.drop_leftover(connection, batch_id)
         results = lines = 0
         with connection.begin():
             if settings.keep_results is not None:

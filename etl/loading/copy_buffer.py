@@ -1,10 +1,14 @@
-"""What a batch's files bring, parcel by parcel, ready for COPY; read, cast and encoded in a thread of its own."""
+"""What a batch's files bring, piece by piece, ready for COPY; read, cast and encoded in a thread of its own.
+
+Every error of one file ends that file alone: it becomes the file's outcome, and the next file is read.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import logging
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,20 +17,27 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
 
-from etl.errors import FileError
+import polars as pl
+
+from etl.errors import EnvironmentProblem, FileError, TransientError
 from etl.loading.ledger import BatchFile
-from etl.models import Reader, Reject, Scan
+from etl.loading.single_out import as_file_error
+from etl.models import Block, Format, Reader, Reject, Scan
+
+log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 Opener = Callable[[str], AbstractContextManager[Reader]]
 """Opens a path of the ledger; raises FileError."""
 
 _BLOCKS_AHEAD = 2
+_REJECTS_BYTES = 8 << 20
+"""Rejects go to COPY in pieces of about this much CSV: each repeats its log's header."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Parcel:
-    """Something to send: a block's rows and rejects as CSV, or a file's end and what came of it."""
+class Piece:
+    """Something to send: rows and rejects of one file as CSV, or the file's end and its outcome."""
 
     file: BatchFile
     rows: bytes = b""
@@ -38,10 +49,14 @@ class Parcel:
     outcome: Scan | FileError | None = None
 
 
-def parcels(files: Sequence[BatchFile], opener: Opener) -> Generator[Parcel, None, None]:
-    """All parcels of these files, in order, two blocks ahead of the caller."""
-    with closing(_parcels(files, opener)) as found:
-        yield from _ahead(found)
+def pieces(files: Sequence[BatchFile], opener: Opener) -> Generator[Piece, None, None]:
+    """All pieces of these files, in order, two blocks ahead of the caller.
+
+    Raises:
+        TransientError, EnvironmentProblem: the storage is away, or refuses; this concerns all files.
+    """
+    with closing(_pieces(files, opener)) as made:
+        yield from _ahead(made)
 
 
 def _ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
@@ -54,37 +69,54 @@ def _ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
             yield item  # type: ignore[misc]
 
 
-def _parcels(files: Sequence[BatchFile], opener: Opener) -> Generator[Parcel, None, None]:
-    from etl.loading.copy_csv import to_csv
-
+def _pieces(files: Sequence[BatchFile], opener: Opener) -> Generator[Piece, None, None]:
     for file in files:
         try:
             with opener(file.path) as reader:
                 for block in reader:
-                    rows = to_csv(block.frame, file.etl_file_id) if block.frame.height else b""
-                    rejects = _reject_csv(file.etl_file_id, block.rejects)
-                    yield Parcel(
-                        file=file,
-                        rows=rows,
-                        row_count=block.frame.height,
-                        days=frozenset(block.frame["@timestamp"].dt.date().unique()),
-                        rejects=rejects,
-                        reject_count=len(block.rejects),
-                    )
-                yield Parcel(file=file, outcome=reader.scan())
+                    yield from _of_block(file, block)
+                scan = reader.scan()
+            yield Piece(file=file, outcome=scan)
         except FileError as error:
-            yield Parcel(file=file, outcome=error)
+            yield Piece(file=file, outcome=error)
+        except (TransientError, EnvironmentProblem):
+            raise
+        except (Exception, pl.exceptions.PanicException) as error:  # a panic of polars is no Exception
+            log.exception("%s: an unforeseen error while it was read; the other files go on", file.path)
+            yield Piece(file=file, outcome=as_file_error(error))
 
 
-def _reject_csv(etl_file_id: int, rejects: Sequence[Reject]) -> bytes:
-    if not rejects:
-        return b""
-    text = io.StringIO()
+def _of_block(file: BatchFile, block: Block) -> Iterator[Piece]:
+    from etl.loading.copy_csv import to_csv
+
+    if block.frame.height:
+        yield Piece(
+            file=file,
+            rows=to_csv(block.frame, file.etl_file_id),
+            row_count=block.frame.height,
+            days=frozenset(block.frame["@timestamp"].dt.date().unique()),
+        )
+    for rejects, count in _reject_csv(file.etl_file_id, block.rejects):
+        yield Piece(file=file, rejects=rejects, reject_count=count)
+
+
+def _reject_csv(etl_file_id: int, rejects: Sequence[Reject]) -> Iterator[tuple[bytes, int]]:
+    """The rejects as CSV, in pieces, each with its number of lines."""
+    text, count = io.StringIO(), 0
     writer = csv.writer(text, lineterminator="\n")
+    formats: dict[Format, str] = {}
     for reject in rejects:
-        line_format = json.dumps(reject.format.as_json())
-        raw = rf"\x{reject.raw.hex()}"
+        if reject.format not in formats:
+            formats[reject.format] = json.dumps(reject.format.as_json())
+        raw, line_format = rf"\x{reject.raw.hex()}", formats[reject.format]
         writer.writerow(
             (etl_file_id, reject.line, raw, reject.cut, line_format, reject.field, reject.reason, reject.rule)
         )
-    return text.getvalue().encode()
+        count += 1
+        if text.tell() > _REJECTS_BYTES:
+            yield text.getvalue().encode(), count
+            text.seek(0)
+            text.truncate()
+            count = 0
+    if count:
+        yield text.getvalue().encode(), count

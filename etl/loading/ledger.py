@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute, idle
+from etl.database.engine import execute
+from etl.database.locks import batch_is_idle
 from etl.errors import FileError
 from etl.fields import MAPPING_VERSION
 from etl.models import FileState, FoundFile
 
 CHUNK = 5_000
 """Files registered by one statement."""
+
+REASON_LENGTH = 2_000
+"""Characters of a reason that are kept: it may repeat something from a log."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +47,62 @@ class BatchFile:
     """The state that its rows in zeek.conn date from, where the file is being loaded again."""
     replaces: bool = False
     """Whether rows of the path's other versions go when this one is published."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What was read of one file; ``kind`` and ``reason`` say why it cannot be loaded."""
+
+    etl_file_id: int
+    kind: str | None = None
+    reason: str | None = None
+    digest: bytes | None = None
+    compression: str | None = None
+    bytes_read: int | None = None
+    incomplete: str | None = None
+    extra_columns: str | None = None
+    """JSON: column beyond the dictionary → its type."""
+    rows_read: int = 0
+    rows_staged: int = 0
+    rows_rejected: int = 0
+    mapping_version: int = MAPPING_VERSION
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """The final state of one file, and its terms of the equation."""
+
+    etl_file_id: int
+    state: str
+    kind: str | None = None
+    reason: str | None = None
+    known_file_id: int | None = None
+    rows_loaded: int = 0
+    rows_duplicate: int = 0
+    rows_quarantined: int = 0
+    min_timestamp: datetime | None = None
+    max_timestamp: datetime | None = None
+
+
+def legible(text: str) -> str:
+    """A reason as PostgreSQL can hold it, and no longer than anybody reads."""
+    shown = text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+    return shown if len(shown) <= REASON_LENGTH else f"{shown[:REASON_LENGTH]}…"
+
+
+def record_staged(connection: Connection, readings: Sequence[Reading]) -> None:
+    """Make files ``staged``, with what was read of them; one statement in the caller's transaction."""
+    execute(connection, "ledger.staged", **_columns(Reading, readings))
+
+
+def finish(connection: Connection, results: Sequence[Result]) -> None:
+    """Make files final; one statement in the caller's transaction."""
+    execute(connection, "ledger.finish", **_columns(Result, results))
+
+
+def _columns(kind: type[Reading | Result], rows: Sequence[Reading | Result]) -> dict[str, list[Any]]:
+    """One list a field, as unnest takes them."""
+    return {field.name: [getattr(row, field.name) for row in rows] for field in fields(kind)}
 
 
 def known(connection: Connection, found: Sequence[FoundFile]) -> list[sa.Row[Any] | None]:
@@ -116,7 +176,7 @@ def turn_down(connection: Connection, errors: Mapping[int, FileError], run_id: s
             ids=list(errors),
             states=[error.state for error in errors.values()],
             kinds=[error.kind for error in errors.values()],
-            reasons=[str(error) for error in errors.values()],
+            reasons=[legible(str(error)) for error in errors.values()],
             run=run_id,
         )
 
@@ -159,7 +219,7 @@ def claim(connection: Connection, batch_id: int, ids: Sequence[int], run_id: str
         busy = {
             old
             for old in sorted({old for old in open_now.values() if old is not None})
-            if not idle(connection, old)
+            if not batch_is_idle(connection, old)
         }
         taken = [i for i in ids if i in open_now and open_now[i] not in busy]
         execute(connection, "ledger.claim", ids=taken, batch=batch_id, run=run_id)

@@ -5,36 +5,30 @@ Order of locks: digests, then days, each ascending. What is decided per file: kn
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from etl.database.engine import execute
-from etl.database.locks import lock_days, lock_digests
-from etl.errors import DayRetired, FileError, OverBudget, TooManyDays
-from etl.loading import batch, speculative, undo
-from etl.loading.budget import Budget
+from etl.database.locks import lock_days
+from etl.errors import DayRetired, FileError, TooManyDays
+from etl.loading import ledger, raw_lines, undo
+from etl.loading.batch import Batch, forget_views
+from etl.loading.insert import Counts, Insert, PlainInsert
 from etl.loading.ledger import BatchFile
-from etl.loading.outcomes import Fate, fates
-from etl.loading.speculative import HeadStart, Inserted, Lost
-from etl.models import FileState, RawLine
+from etl.loading.outcomes import ErrorBudget, FileOutcome, outcomes, over_budget
+from etl.loading.raw_lines import KEPT_OF_REFUSED, RawLines
+from etl.models import FileState
 
-RawLines = Callable[[str, Collection[int]], Mapping[int, RawLine]]
-"""Reads lines of a path again by number; empty where the file is gone."""
-
-UNIQUE_VIOLATION = "23505"
-KEPT_OF_REFUSED = 1_000
-"""Lines that a refused file leaves in quarantine at most."""
+_ROUNDS = 3
+"""Times that publishing begins again because of identity conflicts whose lines were not read before."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Outlook:
+class PublishPlan:
     """What is known of a batch before it is published."""
 
     refused: Mapping[int, FileError]
@@ -45,37 +39,33 @@ class Outlook:
     """Those of them that have no partition yet, over all files."""
 
 
-@dataclass(kw_only=True, slots=True)
-class Counts:
-    """Terms of the equation, each by file id."""
+class ConflictsUnread(Exception):
+    """Identity conflicts showed up whose lines have to be read first; the transaction is rolled back."""
 
-    loaded: Mapping[int, sa.Row[Any] | Inserted] = field(default_factory=dict)
-    duplicate: dict[int, int] = field(default_factory=dict)
-    quarantined: dict[int, int] = field(default_factory=dict)
+    def __init__(self, numbers: Mapping[int, Collection[int]]) -> None:
+        super().__init__("identity conflicts have to be read again first")
+        self.numbers = numbers
 
 
-def prepare(
-    connection: Connection, batch_id: int, files: Sequence[BatchFile], budget: Budget, max_new_days: int
-) -> Outlook:
-    """Judge the files by their counts, and see which days their good rows need.
+def prepare(batch: Batch, budget: ErrorBudget, max_new_days: int, read_raw: RawLines) -> PublishPlan:
+    """Judge the files by their counts, see which days their good rows need, and read the bytes of bad rows.
 
     Raises:
         DayRetired: the gate has to judge the rows again.
     """
     new_days: dict[int, list[date]] = defaultdict(list)
     days_of: dict[int, list[date]] = defaultdict(list)
-    with connection.begin():
+    with batch.bound() as connection:
         execute(connection, "publish.tune")
-        batch.bind(connection, batch_id)
-        forgiven = {row.etl_file_id: row.lines for row in execute(connection, "publish.forgiven")}
-        judged = ((f, _over_budget(f, budget, forgiven.get(f.etl_file_id, 0))) for f in files)
+        not_counted = {row.etl_file_id: row.lines for row in execute(connection, "publish.not_counted")}
+        judged = ((f, over_budget(f, budget, not_counted.get(f.etl_file_id, 0))) for f in batch.files)
         refused: dict[int, FileError] = {f.etl_file_id: error for f, error in judged if error is not None}
-        hopeful = [f.etl_file_id for f in files if f.kind is None and f.etl_file_id not in refused]
+        hopeful = [f.etl_file_id for f in batch.files if f.kind is None and f.etl_file_id not in refused]
         for row in execute(connection, "publish.days", ids=hopeful):
             days_of[row.etl_file_id].append(row.day)
             if row.is_new:
                 new_days[row.etl_file_id].append(row.day)
-        heed_retired(connection, {day for days in days_of.values() for day in days})
+        require_days_present(connection, {day for days in days_of.values() for day in days})
     for etl_file_id, days in new_days.items():
         if len(days) > max_new_days:
             refused[etl_file_id] = TooManyDays(
@@ -83,8 +73,9 @@ def prepare(
                 f"{max_new_days:,} are allowed",
                 hint="check the sensor's clock, or raise CONN_ETL_MAX_NEW_DAYS",
             )
+    raw_lines.read_missing(batch, read_raw, refused)
     new = {day for i, days in new_days.items() if i not in refused for day in days}
-    return Outlook(refused=refused, days_of=days_of, new_days=sorted(new))
+    return PublishPlan(refused=refused, days_of=days_of, new_days=sorted(new))
 
 
 def make_days(connection: Connection, days: Iterable[date]) -> None:
@@ -94,150 +85,136 @@ def make_days(connection: Connection, days: Iterable[date]) -> None:
             execute(connection, "publish.ensure_partition", day=day)
 
 
-def heed_retired(connection: Connection, days: Collection[date]) -> None:
-    """No row comes into a day that retention took, not even one that the gate saw before (see sql/statements)."""
+def require_days_present(connection: Connection, days: Collection[date]) -> None:
+    """Let no row come into a day that retention took, not even one that the gate saw before.
+
+    Raises:
+        DayRetired: retention dropped one of these days.
+    """
     if gone := [row.day for row in execute(connection, "publish.retired", days=list(days))]:
         raise DayRetired(f"retention dropped {gone[0]} while its rows were on the way")
 
 
-def _over_budget(file: BatchFile, budget: Budget, forgiven: int) -> OverBudget | None:
-    """The error of a file with too many bad rows, unless somebody accepted it."""
-    bad = (file.rows_rejected or 0) + (file.rows_failed or 0)
-    return None if file.accepted else budget.exceeded(read=file.rows_read or 0, bad=bad, forgiven=forgiven)
-
-
-def publish(
-    connection: Connection,
-    batch_id: int,
-    files: Sequence[BatchFile],
-    outlook: Outlook,
-    raw_lines: RawLines,
-    head: HeadStart | None = None,
-) -> list[Fate]:
-    """Settle the batch in one transaction, and drop its staging; the days' partitions are there.
-
-    head: what it inserted already is in the transaction that the connection is in.
+def publish(batch: Batch, plan: PublishPlan, read_raw: RawLines) -> None:
+    """Settle the files of the batch in one transaction; the partitions of their days are there.
 
     Raises:
-        Lost: the head start was in vain; nothing was published.
         TransientError: nothing was published; do it again.
     """
-    with connection.get_transaction() or connection.begin():
-        execute(connection, "publish.tune")
-        batch.bind(connection, batch_id)
-        redo = undo.redo_of(connection, files)
-        _lock_digests(connection, [f.digest for f in files if f.digest], redo, head)
-        settled = list(fates(connection, files, outlook.refused))
-        chosen = [fate.file.etl_file_id for fate in settled if fate.state.has_rows]
-        turned_down = [
-            f.file.etl_file_id for f in settled if f.state is FileState.REFUSED and not f.file.before
-        ]
-        _select(connection, chosen, turned_down)
-        counts = Counts()
-        days = sorted({day for i in chosen for day in outlook.days_of.get(i, ())})
-        lock_days(connection, [*days, *redo.days])
-        heed_retired(connection, days)
-        undo.clear(connection, redo, {fate.file.etl_file_id: fate.state for fate in settled})
-        if head is None:
-            insert_good(connection, days, counts)
+    for _ in range(_ROUNDS):
+        try:
+            publish_once(batch, plan, PlainInsert())
+        except ConflictsUnread as conflicts:
+            raw_lines.keep(batch, read_raw, conflicts.numbers)
         else:
-            counts.loaded = head.finish(connection, files, chosen)
-        _quarantine(connection, chosen, turned_down, {f.etl_file_id: f for f in files}, raw_lines, counts)
+            return
+    publish_once(batch, plan, PlainInsert(), last=True)
+
+
+def publish_once(batch: Batch, plan: PublishPlan, how: Insert, *, last: bool = False) -> None:
+    """The transaction; goes on in the one that the connection is in.
+
+    last: identity conflicts whose lines were not read go to quarantine without their bytes.
+
+    Raises:
+        ConflictsUnread: nothing was published.
+    """
+    with batch.bound() as connection:
+        execute(connection, "publish.tune")
+        redo = undo.redo_of(connection, batch.files)
+        digests = [f.digest for f in batch.files if f.digest]
+        how.lock_digests(connection, digests, redo)
+        settled = outcomes(batch.files, plan.refused, _brought_by(connection, batch))
+        chosen = [o.file.etl_file_id for o in settled if o.state.has_rows]
+        refused = [o.file.etl_file_id for o in settled if o.state is FileState.REFUSED and not o.file.before]
+        _select(connection, chosen, refused)
+        days = sorted({day for i in chosen for day in plan.days_of.get(i, ())})
+        lock_days(connection, [*days, *redo.days])
+        require_days_present(connection, days)
+        undo.clear(connection, redo, {o.file.etl_file_id: o.state for o in settled})
+        counts = how.insert(connection, chosen, days)
+        if days and not last:
+            _require_conflicts_read(connection)
+        _quarantine(connection, chosen, refused, batch.files, with_conflicts=bool(days))
+        counts.quarantined = _quarantined(connection, [*chosen, *refused])
         _settle(connection, settled, counts)
-        _settle_older(connection, chosen, turned_down)
-        execute(connection, "publish.forget_views")
-        batch.drop(connection, batch_id)
-    return settled
+        _settle_older(connection, chosen, refused)
+        forget_views(connection)
 
 
-def _lock_digests(
-    connection: Connection, digests: Sequence[bytes], redo: undo.Redo, head: HeadStart | None
-) -> None:
-    if head is None:
-        lock_digests(connection, [*digests, *redo.digests])
-    elif redo.files:
-        raise Lost("it replaces rows")
-    else:
-        speculative.lock_digests(connection, digests)
+def _brought_by(connection: Connection, batch: Batch) -> dict[bytes, int]:
+    digests = [f.digest for f in batch.files if f.digest and f.rows_read]
+    rows = execute(connection, "publish.same_bytes", digests=digests, batch=batch.ids)
+    return {bytes(row.digest): row.etl_file_id for row in rows}
 
 
-def _select(connection: Connection, chosen: Sequence[int], turned_down: Sequence[int]) -> None:
+def _select(connection: Connection, chosen: Sequence[int], refused: Sequence[int]) -> None:
     """Let the statements that follow see which rows are good and which are bad."""
-    execute(connection, "publish.forget_quarantine", ids=[*chosen, *turned_down])
+    execute(connection, "publish.forget_quarantine", ids=[*chosen, *refused])
     execute(connection, "publish.select_files", ids=chosen)
     execute(connection, "publish.good_rows")
-    execute(connection, "publish.bad_rows", most=KEPT_OF_REFUSED)
+    execute(connection, "publish.bad_rows", ids=[*chosen, *refused], most=KEPT_OF_REFUSED)
 
 
-def insert_good(connection: Connection, days: Sequence[date], counts: Counts) -> None:
-    """Insert the good rows: plainly where all are new, else leaving out those whose identity is there."""
-    if not days:
-        return
-    execute(connection, "publish.target")
-    try:
-        with connection.begin_nested():
-            counts.loaded = {row.etl_file_id: row for row in execute(connection, "publish.insert_all")}
-        execute(connection, "publish.no_leftover")
-        return
-    except sa.exc.IntegrityError as error:
-        if getattr(error.orig, "pgcode", None) != UNIQUE_VIOLATION:
-            raise
-    counts.loaded = {row.etl_file_id: row for row in execute(connection, "publish.insert_new")}
-    execute(connection, "publish.leftover", first_day=days[0], last_day=days[-1])
-    counts.duplicate = {
-        row.etl_file_id: row.rows_duplicate for row in execute(connection, "publish.duplicates")
-    }
-    execute(connection, "undo.note_duplicates")
-    execute(connection, "publish.quarantine_conflicts", run=None)
+def _require_conflicts_read(connection: Connection) -> None:
+    numbers: dict[int, list[int]] = defaultdict(list)
+    for row in execute(connection, "publish.conflicts_without_raw"):
+        numbers[row.etl_file_id].append(row.etl_line)
+    if numbers:
+        raise ConflictsUnread(numbers)
 
 
 def _quarantine(
     connection: Connection,
     chosen: Sequence[int],
-    turned_down: Sequence[int],
-    files: Mapping[int, BatchFile],
-    raw_lines: RawLines,
-    counts: Counts,
+    refused: Sequence[int],
+    files: Sequence[BatchFile],
+    *,
+    with_conflicts: bool,
 ) -> None:
-    """Write rejects and bad rows, then read again the lines whose bytes staging does not hold."""
-    run = next(iter(files.values())).run_id
-    for ids, most in ((chosen, None), (turned_down, KEPT_OF_REFUSED)):
+    """Write rejects, bad rows and identity conflicts, each with its bytes, by one statement a kind."""
+    run = files[0].run_id
+    for ids, most in ((chosen, None), (refused, KEPT_OF_REFUSED)):
         if ids:
             execute(connection, "publish.quarantine_rejects", ids=ids, most=most, run=run)
-    touched = [*chosen, *turned_down]
-    execute(connection, "publish.quarantine_bad", ids=touched, run=run)
-    missing: dict[int, list[int]] = defaultdict(list)
-    for row in execute(connection, "publish.without_raw", ids=touched):
-        missing[row.etl_file_id].append(row.etl_line)
-    for etl_file_id, numbers in missing.items():
-        for line, raw in raw_lines(files[etl_file_id].path, numbers).items():
-            line_format = json.dumps(raw.format.as_json())
-            execute(
-                connection,
-                "publish.add_raw",
-                id=etl_file_id,
-                line=line,
-                raw=raw.raw,
-                cut=raw.cut,
-                format=line_format,
-            )
-    counts.quarantined = {
-        row.etl_file_id: row.rows_quarantined
-        for row in execute(connection, "publish.quarantined", ids=touched)
-    }
+    execute(connection, "publish.quarantine_bad", ids=[*chosen, *refused], run=run)
+    if with_conflicts:
+        execute(connection, "publish.quarantine_conflicts", run=run)
 
 
-def _settle(connection: Connection, settled: Sequence[Fate], counts: Counts) -> None:
-    for fate in settled:
-        if fate.file.before and not (fate.state.has_rows or fate.state is FileState.KNOWN):
-            undo.restore(connection, fate.file.etl_file_id, fate.reason)
-        else:
-            _finish(connection, fate, counts)
+def _quarantined(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
+    rows = execute(connection, "publish.quarantined", ids=list(ids))
+    return {row.etl_file_id: row.rows_quarantined for row in rows}
 
 
-def _settle_older(connection: Connection, chosen: Sequence[int], turned_down: Sequence[int]) -> None:
-    """What becomes of older states of the same paths, and of columns that nobody knew."""
-    settled = [*chosen, *turned_down]
+def _settle(connection: Connection, settled: Sequence[FileOutcome], counts: Counts) -> None:
+    restored = [o for o in settled if o.file.before and not (o.state.has_rows or o.state is FileState.KNOWN)]
+    for outcome in restored:
+        undo.restore(connection, outcome.file.etl_file_id, outcome.reason)
+    ids = {outcome.file.etl_file_id for outcome in restored}
+    ledger.finish(connection, [_result(o, counts) for o in settled if o.file.etl_file_id not in ids])
+
+
+def _result(outcome: FileOutcome, counts: Counts) -> ledger.Result:
+    i = outcome.file.etl_file_id
+    loaded = counts.loaded.get(i)
+    return ledger.Result(
+        etl_file_id=i,
+        state=outcome.state,
+        kind=outcome.kind,
+        reason=outcome.reason,
+        known_file_id=outcome.known_file_id,
+        rows_loaded=loaded.rows_loaded if loaded else 0,
+        rows_duplicate=counts.duplicate.get(i, 0),
+        rows_quarantined=counts.quarantined.get(i, 0),
+        min_timestamp=loaded.min_timestamp if loaded else None,
+        max_timestamp=loaded.max_timestamp if loaded else None,
+    )
+
+
+def _settle_older(connection: Connection, chosen: Sequence[int], refused: Sequence[int]) -> None:
+    """What becomes of older states of the same paths, and of columns that were not seen before."""
+    settled = [*chosen, *refused]
     for name, ids in (
         ("ledger.supersede", chosen),
         ("ledger.note_columns", chosen),
@@ -247,20 +224,14 @@ def _settle_older(connection: Connection, chosen: Sequence[int], turned_down: Se
         execute(connection, name, ids=ids)
 
 
-def _finish(connection: Connection, fate: Fate, counts: Counts) -> None:
-    i = fate.file.etl_file_id
-    loaded = counts.loaded.get(i)
-    execute(
-        connection,
-        "ledger.finish",
-        id=i,
-        state=fate.state,
-        kind=fate.kind,
-        reason=fate.reason,
-        known_file_id=fate.known_file_id,
-        rows_loaded=loaded.rows_loaded if loaded else 0,
-        rows_duplicate=counts.duplicate.get(i, 0),
-        rows_quarantined=counts.quarantined.get(i, 0),
-        min_timestamp=loaded.min_timestamp if loaded else None,
-        max_timestamp=loaded.max_timestamp if loaded else None,
-    )
+def fail(connection: Connection, file: BatchFile, error: FileError) -> None:
+    """Make one open file final for an error; a file that has rows keeps them."""
+    reason = ledger.legible(str(error))
+    with connection.begin():
+        if file.before:
+            undo.restore(connection, file.etl_file_id, reason)
+        else:
+            result = ledger.Result(
+                etl_file_id=file.etl_file_id, state=error.state, kind=error.kind, reason=reason
+            )
+            ledger.finish(connection, [result])

@@ -1,10 +1,12 @@
-"""A head start on publishing: while a batch is still being staged and judged, its first parts are inserted already.
+"""Speculative publishing: while a batch is still being staged and judged, its first parts are inserted already.
 
-It is a bet on the usual case, that every row is new and every file good, made in a transaction that nobody sees. When
-the bet is lost, for whatever reason, that transaction is rolled back and publish does all of it in its own order,
-which knows every case. Bad rows alone do not lose it: they are few, and deleted again.
+It is for the usual case, that every row is new and every file good. In every other case its transaction is rolled back,
+and publish does all of it in its own order, which knows every case. Bad rows alone do not end it: they are few, and
+deleted again.
 
 A day that is not there yet is filled outside ``zeek.conn`` and gets its unique index at the end: half the price.
+
+The setting ``speculative_publish`` turns it off; ``NotSpeculating`` stands in its place then.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
-from typing import Any, Self
+from datetime import date
+from typing import Protocol, Self
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -23,40 +25,18 @@ from sqlalchemy.engine import Connection
 from etl.database.engine import execute, execute_on, label, translated
 from etl.database.locks import buckets_of
 from etl.errors import ConnEtlError
+from etl.loading.batch import Batch
+from etl.loading.insert import Counts, Inserted
 from etl.loading.ledger import BatchFile
+from etl.loading.publish import ConflictsUnread, PublishPlan, publish_once
 from etl.loading.stage import Part
+from etl.loading.undo import Redo
 
 log = logging.getLogger(__name__)
 
 
-class Lost(Exception):
-    """The bet is lost; the text says by what."""
-
-
-@dataclass(kw_only=True, slots=True)
-class Inserted:
-    """Rows of one file that are in ``zeek.conn``, and the span of their times."""
-
-    rows_loaded: int
-    min_timestamp: datetime
-    max_timestamp: datetime
-
-    @classmethod
-    def of(cls, row: Any) -> Inserted:
-        """From a row of SQL with these columns."""
-        return cls(
-            rows_loaded=row.rows_loaded, min_timestamp=row.min_timestamp, max_timestamp=row.max_timestamp
-        )
-
-    def add(self, row: Any) -> None:
-        """Count further rows of the file."""
-        self.rows_loaded += row.rows_loaded
-        self.min_timestamp = min(self.min_timestamp, row.min_timestamp)
-        self.max_timestamp = max(self.max_timestamp, row.max_timestamp)
-
-    def begins_or_ends_with(self, row: Any) -> bool:
-        """Whether some of its rows are at an end of the span."""
-        return bool(row.min_timestamp == self.min_timestamp or row.max_timestamp == self.max_timestamp)
+class SpeculationAborted(Exception):
+    """Publishing has to be done in its ordinary order; the text says why."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,14 +48,66 @@ class Bounds:
     new_days: int
 
 
+class Ahead(Protocol):
+    """What staging and publishing do with a publish that runs ahead of them. A context: it ends with the batch."""
+
+    def __enter__(self) -> Self:
+        """Cost nothing until there is a part to insert."""
+        ...
+
+    def __exit__(self, *_: object) -> None:
+        """Roll back what was not published."""
+        ...
+
+    def begin(self, batch: Batch) -> None:
+        """Hear which files are about to be staged."""
+        ...
+
+    def take(self, part: Part) -> None:
+        """Insert a part that is committed."""
+        ...
+
+    def take_last(self) -> None:
+        """Insert the part that is left, while the gate reads them all."""
+        ...
+
+    def publish(self, batch: Batch, plan: PublishPlan) -> bool:
+        """Whether the batch is published with this; if not, nothing is left of it, locks included."""
+        ...
+
+
+class NotSpeculating:
+    """Nothing is published ahead of its time."""
+
+    def __enter__(self) -> Self:
+        """Nothing to begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to end."""
+
+    def begin(self, batch: Batch) -> None:
+        """Nothing to prepare."""
+
+    def take(self, part: Part) -> None:
+        """Leave it to publish."""
+
+    def take_last(self) -> None:
+        """Leave it to publish."""
+
+    def publish(self, batch: Batch, plan: PublishPlan) -> bool:  # noqa: ARG002  what the protocol hands over
+        """It has to be done in the ordinary way."""
+        return False
+
+
 @dataclass(kw_only=True, slots=True)
-class HeadStart:
-    """Inserts the parts that ``take`` is given, in a thread and a session of its own. A context: it ends both."""
+class SpeculativePublish:
+    """Inserts the parts that it takes, in a thread and a session of its own; it also is the ``Insert`` of publish."""
 
     loading: Callable[[], AbstractContextManager[Connection]]
     """Opens a session that may load."""
-    batch_id: int
     bounds: Bounds
+    _batch: Batch | None = None
     _inserted: dict[int, Inserted] = field(default_factory=dict)
     """By file id."""
     _own_days: set[date] = field(default_factory=set)
@@ -97,10 +129,19 @@ class HeadStart:
         self._pool.shutdown(cancel_futures=True)
         self._session.close()
 
+    def begin(self, batch: Batch) -> None:
+        """Work for this batch, unless it replaces rows, or is staged for the second time: what was inserted goes."""
+        again = self._batch is not None
+        if again:
+            self._give_up()
+        replacing = any(file.before or file.replaces for file in batch.files)
+        self._batch = None if again or replacing else batch
+
     def take(self, part: Part) -> None:
         """Insert a part that is committed; the first waits for a second, since a small batch is quick without."""
-        self._submit_held()
-        self._held = part
+        if self._batch is not None:
+            self._submit_held()
+            self._held = part
 
     def take_last(self) -> None:
         """Insert the part that is left, while the gate reads them all."""
@@ -112,32 +153,40 @@ class HeadStart:
         if self._held is not None:
             self._jobs.append(self._pool.submit(self._insert, self._held))
 
-    def won(self, files: Sequence[BatchFile]) -> Connection | None:
-        """Wait, and return the connection in whose open transaction all staged rows of these files are inserted.
-
-        None when the bet is lost, or none was made; then nothing is left of it, locks included.
-        """
+    def publish(self, batch: Batch, plan: PublishPlan) -> bool:
+        """Wait for the inserts, and publish in their transaction what they are part of."""
+        if not self._jobs:
+            return False
         try:
             for job in self._jobs:
                 job.result()
-            if self._jobs:
-                self._require_all(files)
-        except (Lost, ConnEtlError) as why:
-            log.info("batch %s has no head start: %s", self.batch_id, why)
-            self.__exit__()
-            return None
-        return self._connection
+            self._require_all(batch.files)
+            assert self._connection is not None
+            with translated():
+                publish_once(batch.on(self._connection), plan, self)
+        except (SpeculationAborted, ConflictsUnread, ConnEtlError) as why:
+            log.info("batch %s is published in the ordinary order: %s", batch.batch_id, why)
+            return False
+        finally:
+            self._give_up()
+        return True
+
+    def _give_up(self) -> None:
+        """Roll back what was not published, so that its locks are free."""
+        self._jobs, self._held = [], None
+        self.__exit__()
 
     def _require_all(self, files: Sequence[BatchFile]) -> None:
         staged = {file.etl_file_id: file.rows_staged for file in files if file.rows_staged}
-        if staged != {i: found.rows_loaded for i, found in self._inserted.items()}:
-            raise Lost("a file of the batch could not be read")
+        if staged != {i: there.rows_loaded for i, there in self._inserted.items()}:
+            raise SpeculationAborted("a file of the batch could not be read")
 
     def _insert(self, part: Part) -> None:
         with translated():
             if self._connection is None:
+                assert self._batch is not None
                 self._connection = self._session.enter_context(self.loading())
-                label(self._connection, "publish", self.batch_id)
+                label(self._connection, "publish", self._batch.batch_id)
                 self._connection.begin()
             days = sorted(part.days)
             self._prepare(self._connection, days)
@@ -151,72 +200,76 @@ class HeadStart:
     def _prepare(self, connection: Connection, days: Sequence[date]) -> None:
         """Have the days' tables and locks; nothing is waited for, since locks come in no order here."""
         if days and not self.bounds.first_day <= days[0] <= days[-1] <= self.bounds.last_day:
-            raise Lost("rows out of range")
+            raise SpeculationAborted("rows out of range")
         if not execute(connection, "locks.try_days", days=days).scalar_one():
-            raise Lost("another session publishes to one of these days")
+            raise SpeculationAborted("another session publishes to one of these days")
         if execute(connection, "publish.retired", days=days).first():
-            raise Lost("retention dropped one of these days")
-        for row in execute(connection, "headstart.new_days", days=days):
-            if not row.free or not execute(connection, "headstart.begin_day", day=row.day).scalar_one():
-                raise Lost("another session makes one of these days")
+            raise SpeculationAborted("retention dropped one of these days")
+        for row in execute(connection, "speculative.new_days", days=days):
+            if not row.free or not execute(connection, "speculative.begin_day", day=row.day).scalar_one():
+                raise SpeculationAborted("another session makes one of these days")
             self._own_days.add(row.day)
         if len(self._own_days) > self.bounds.new_days:
-            raise Lost("too many new days")
+            raise SpeculationAborted("too many new days")
 
     def _routes(self, connection: Connection, part: str, days: Sequence[date]) -> Iterator[None]:
         """Let publish.insert_all see some rows of a part and where they go, one target after the other."""
-        source = {"etl.stage_part": part}
+        rows = {"etl.stage_part": part}
         own = [day for day in days if day in self._own_days]
         if len(own) < len(days):
-            execute_on(connection, "headstart.rows_of_other_days", source, days=own)
+            execute_on(connection, "speculative.rows_of_other_days", rows, days=own)
             execute(connection, "publish.target")
             yield
         for day in own:
-            execute_on(connection, "headstart.rows_of_day", source, day=day)
-            execute_on(connection, "headstart.target_day", {"leaf": f"conn_{day:%Y%m%d}"})
+            execute_on(connection, "speculative.rows_of_day", rows, day=day)
+            execute_on(connection, "speculative.target_day", {"leaf": f"conn_{day:%Y%m%d}"})
             yield
 
-    def finish(
-        self, connection: Connection, files: Sequence[BatchFile], chosen: Collection[int]
-    ) -> Mapping[int, Inserted]:
-        """Make what was inserted what publish would have inserted, and return that by file: all but the bad rows.
+    # --- the Insert of the publish transaction -----------------------------------------------------------------------
+
+    def lock_digests(self, connection: Connection, digests: Sequence[bytes], redo: Redo) -> None:
+        """The digests' locks, which others take before those of days: no waiting here either.
 
         Raises:
-            Lost: a file is not published after all, or a row of a new day is there twice.
+            SpeculationAborted: another session holds one, or the batch replaces rows.
+        """
+        if redo.files:
+            raise SpeculationAborted("it replaces rows")
+        if not execute(connection, "locks.try_digests", buckets=buckets_of(digests)).scalar_one():
+            raise SpeculationAborted("another session publishes the same bytes, perhaps")
+
+    def insert(self, connection: Connection, chosen: Collection[int], days: Sequence[date]) -> Counts:  # noqa: ARG002
+        """Make what was inserted what publish would have inserted: all but the bad rows.
+
+        Raises:
+            SpeculationAborted: a file is not published after all, or a row of a new day is there twice.
         """
         if not self._inserted.keys() <= set(chosen):
-            raise Lost("a file of the batch is not published")
+            raise SpeculationAborted("a file of the batch is not published")
         try:
             for day in sorted(self._own_days):
-                execute(connection, "headstart.finish_day", day=day)
+                execute(connection, "speculative.finish_day", day=day)
         except sa.exc.IntegrityError as error:
-            raise Lost("a row is there twice") from error
-        bad = {file.etl_file_id: file.rows_failed for file in files if file.rows_failed}
-        return self._without(connection, bad) if bad else self._inserted
+            raise SpeculationAborted("a row is there twice") from error
+        execute(connection, "publish.no_leftover")
+        return Counts(loaded=self._without_bad(connection))
 
-    def _without(self, connection: Connection, bad: Mapping[int, int]) -> dict[int, Inserted]:
+    def _without_bad(self, connection: Connection) -> Mapping[int, Inserted]:
         """Delete the bad rows, and return what is left; nothing for a file without a good row."""
-        first = min(found.min_timestamp for found in self._inserted.values())
-        last = max(found.max_timestamp for found in self._inserted.values())
-        deleted = execute(connection, "headstart.delete_bad", first=first, last=last)
+        bad = {row.etl_file_id: row.bad for row in execute(connection, "staging.bad_counts")}
+        if not bad:
+            return self._inserted
+        first = min(there.min_timestamp for there in self._inserted.values())
+        last = max(there.max_timestamp for there in self._inserted.values())
+        deleted = execute(connection, "speculative.delete_bad", first=first, last=last)
         gone = {row.etl_file_id: row for row in deleted}
         if {i: row.rows_deleted for i, row in gone.items()} != bad:
-            raise Lost("bad rows are not where they were inserted")
+            raise SpeculationAborted("bad rows are not where they were inserted")
         unsure = [i for i, row in gone.items() if self._inserted[i].begins_or_ends_with(row)]
-        left = {i: found for i, found in self._inserted.items() if i not in unsure}
+        left = {i: there for i, there in self._inserted.items() if i not in unsure}
         for i in left.keys() & gone.keys():
             left[i] = replace(left[i], rows_loaded=left[i].rows_loaded - gone[i].rows_deleted)
         if unsure:
-            counted = execute(connection, "headstart.left", ids=unsure)
+            counted = execute(connection, "speculative.left", ids=unsure)
             left |= {row.etl_file_id: Inserted.of(row) for row in counted}
         return left
-
-
-def lock_digests(connection: Connection, digests: Collection[bytes]) -> None:
-    """The digests' locks, which others take before those of days: no waiting here either.
-
-    Raises:
-        Lost: another session holds one.
-    """
-    if not execute(connection, "locks.try_digests", buckets=buckets_of(digests)).scalar_one():
-        raise Lost("another session publishes the same bytes, perhaps")

@@ -1,16 +1,14 @@
-"""Filling staging: rows by COPY, part by part, then counts and digests into the ledger.
+"""Staging: rows by COPY, part by part, then counts and digests into the ledger.
 
 A large batch is committed in parts, each further part a child table of the first: all who read staging see one table,
-and publishing can have a head start with what is there.
+and speculative publishing can begin with what is there.
 """
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
 import logging
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -21,9 +19,11 @@ from sqlalchemy.engine import Connection
 from etl.database.engine import copy_in, execute
 from etl.errors import FileError, PermanentError
 from etl.fields import COPY_COLUMNS, MAPPING_VERSION
-from etl.loading.batch import REJECT, create, create_part, table
-from etl.loading.copy_buffer import Opener, Parcel, parcels
+from etl.loading import ledger
+from etl.loading.batch import REJECT, Batch
+from etl.loading.copy_buffer import Opener, Piece, pieces
 from etl.loading.ledger import BatchFile
+from etl.loading.single_out import as_file_error, single_out
 from etl.models import Scan
 
 log = logging.getLogger(__name__)
@@ -43,165 +43,169 @@ class Part:
 
 
 OnPart = Callable[[Part], None]
-"""Told of each part once it is committed."""
+"""Called with each part once it is committed."""
 
 
 @dataclass(kw_only=True, slots=True)
-class _Outbox:
-    """Where rows go now, CSV that waits for the next COPY, how many rows that is, and what each file got so far."""
+class _Copied:
+    """What is staged so far."""
 
+    batch: Batch
     table: str
+    """Where rows go now."""
     part_bytes: int = 0
     days: set[date] = field(default_factory=set)
-    rows: io.BytesIO = field(default_factory=io.BytesIO)
-    rejects: io.BytesIO = field(default_factory=io.BytesIO)
-    row_count: int = 0
-    reject_count: int = 0
-    sent: dict[int, tuple[int, int]] = field(default_factory=dict)
-    outcomes: list[tuple[BatchFile, Scan | FileError]] = field(default_factory=list)
-    since: float = field(default_factory=time.monotonic)
-    """When the file began that is read now."""
+    waiting: list[Piece] = field(default_factory=list)
+    """Pieces for the next COPY."""
+    waiting_bytes: int = 0
+    counts: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Rows and rejects by file id."""
+    outcomes: dict[int, Scan | FileError] = field(default_factory=dict)
+    """By file id."""
+
+    @property
+    def connection(self) -> Connection:
+        return self.batch.connection
 
 
-def stage(
-    connection: Connection,
-    batch_id: int,
-    files: Sequence[BatchFile],
-    opener: Opener,
-    on_part: OnPart,
-) -> None:
+def stage(batch: Batch, opener: Opener, on_part: OnPart) -> None:
     """Read the files into fresh staging tables and write counts and digests into the ledger.
 
     Each table is made in a transaction of its own, before its rows come: when a postmaster is killed, its sessions
     still roll back, and of an UNLOGGED table made in theirs they leave half a file, at which PostgreSQL's next start
     ends for good. The ledger hears of it last: until then there is nothing that another step would take for whole.
 
-    A file that cannot be read (FileError) leaves no row in staging; the error is noted for publish to make final.
+    A file that cannot be read, or whose rows the database refuses, leaves no row in staging; its error is noted for
+    publish to make final.
 
     Raises:
-        TransientError: the database or the storage gave up; staging is not whole, and the next attempt makes it anew.
+        TransientError: the database or the storage gave up; staging is not whole, and the next attempt makes it again.
     """
-    with connection.begin():
-        create(connection, batch_id)
-    outbox = _Outbox(table=table(batch_id))
-    with closing(parcels(files, opener)) as found:
+    batch.create()
+    copied = _Copied(batch=batch, table=batch.table)
+    with closing(pieces(batch.files, opener)) as made:
         for number in itertools.count(1):
-            with connection.begin():
-                more = _fill(connection, batch_id, outbox, found)
-            on_part(Part(table=outbox.table, days=frozenset(outbox.days)))
+            with batch.bound():
+                more = _fill(copied, made)
+            on_part(Part(table=copied.table, days=frozenset(copied.days)))
             if not more:
                 break
-            _next_part(connection, batch_id, outbox, number)
-    with connection.begin():
-        _note(connection, outbox)
+            _next_part(copied, number)
+    _record(copied)
 
 
-def _next_part(connection: Connection, batch_id: int, outbox: _Outbox, number: int) -> None:
-    with connection.begin():
-        outbox.table = create_part(connection, batch_id, number)
-    outbox.part_bytes, outbox.days = 0, set()
+def _next_part(copied: _Copied, number: int) -> None:
+    with copied.connection.begin():
+        copied.table, copied.part_bytes, copied.days = copied.batch.create_part(number), 0, set()
 
 
-def _fill(connection: Connection, batch_id: int, outbox: _Outbox, found: Iterator[Parcel]) -> bool:
-    """Stage parcels until the part is full; False when none is left."""
-    for parcel in found:
-        _send(connection, batch_id, outbox, parcel)
-        if outbox.part_bytes > PART_BYTES:
-            _flush(connection, batch_id, outbox)
+def _fill(copied: _Copied, made: Iterator[Piece]) -> bool:
+    """Stage pieces until the part is full; False when none is left."""
+    for piece in made:
+        _take(copied, piece)
+        if copied.part_bytes > PART_BYTES:
+            _flush(copied)
             return True
-    _flush(connection, batch_id, outbox)
+    _flush(copied)
     return False
 
 
-def _send(connection: Connection, batch_id: int, outbox: _Outbox, parcel: Parcel) -> None:
-    outbox.rows.write(parcel.rows)
-    outbox.part_bytes += len(parcel.rows)
-    outbox.days |= parcel.days
-    outbox.row_count += parcel.row_count
-    outbox.rejects.write(parcel.rejects)
-    outbox.reject_count += parcel.reject_count
-    staged, rejected = outbox.sent.get(parcel.file.etl_file_id, (0, 0))
-    outbox.sent[parcel.file.etl_file_id] = (staged + parcel.row_count, rejected + parcel.reject_count)
-    if max(outbox.rows.tell(), outbox.rejects.tell()) > FLUSH_BYTES:
-        _flush(connection, batch_id, outbox)
-    if isinstance(parcel.outcome, FileError):
-        _flush(connection, batch_id, outbox)
-        execute(connection, "staging.forget", id=parcel.file.etl_file_id)
-        outbox.sent[parcel.file.etl_file_id] = (0, 0)
-    if parcel.outcome is not None:
-        outbox.outcomes.append((parcel.file, parcel.outcome))
-        _log_file(outbox, parcel.file, parcel.outcome)
-
-
-def _log_file(outbox: _Outbox, file: BatchFile, outcome: Scan | FileError) -> None:
-    """One line for a file that was read: what is staged of it, and the seconds that this took."""
-    now = time.monotonic()
-    seconds, outbox.since = now - outbox.since, now
-    if isinstance(outcome, FileError):
-        log.info("%s: %s after %.1f s: %s", file.path, outcome.state, seconds, outcome)
+def _take(copied: _Copied, piece: Piece) -> None:
+    file_id = piece.file.etl_file_id
+    if piece.outcome is not None:
+        copied.outcomes.setdefault(file_id, piece.outcome)
+        copied.counts.setdefault(file_id, (0, 0))
+        if isinstance(piece.outcome, FileError):
+            _flush(copied)
+            _forget(copied, file_id)
         return
-    staged, rejected = outbox.sent.get(file.etl_file_id, (0, 0))
-    state = "incomplete" if outcome.incomplete else "staged"
-    log.info(
-        "%s: %s, %s read, %s good, %s rejected, %.1f s",
-        *(file.path, state, f"{outcome.rows_read:,}", f"{staged:,}", f"{rejected:,}", seconds),
-    )
+    if file_id in copied.outcomes:
+        return  # the database refused rows of it before
+    copied.waiting.append(piece)
+    copied.waiting_bytes += len(piece.rows) + len(piece.rejects)
+    copied.part_bytes += len(piece.rows)
+    copied.days |= piece.days
+    if copied.waiting_bytes > FLUSH_BYTES:
+        _flush(copied)
 
 
-def _note(connection: Connection, outbox: _Outbox) -> None:
-    for file, outcome in outbox.outcomes:
-        if isinstance(outcome, FileError):
-            _note_error(connection, file, outcome)
-        else:
-            _note_scan(connection, file, outcome)
-    for etl_file_id, (staged, rejected) in outbox.sent.items():
-        execute(connection, "ledger.staged_counts", id=etl_file_id, staged=staged, rejected=rejected)
+def _flush(copied: _Copied) -> None:
+    """COPY what waits; a file whose rows the database refuses is taken out again, the others go on."""
+    if copied.waiting:
+        for failure in single_out(copied.waiting, lambda chosen: _copy(copied, chosen)):
+            file = failure.item.file
+            log.error("%s: its rows are refused", file.path, exc_info=failure.error)
+            copied.outcomes[file.etl_file_id] = as_file_error(failure.error)
+        for file_id in {piece.file.etl_file_id for piece in copied.waiting}:
+            if isinstance(copied.outcomes.get(file_id), FileError):
+                _forget(copied, file_id)
+    copied.waiting, copied.waiting_bytes = [], 0
 
 
-def _flush(connection: Connection, batch_id: int, outbox: _Outbox) -> None:
-    """COPY what waits, and hold what the server took against what was read."""
-    for name, columns, waiting, expected in (
-        (outbox.table, COPY_COLUMNS, outbox.rows, outbox.row_count),
-        (f"{table(batch_id)}_reject", REJECT, outbox.rejects, outbox.reject_count),
-    ):
-        if waiting.tell():
-            taken = copy_in(connection, name, columns, waiting.getvalue())
-            if taken != expected:
+def _copy(copied: _Copied, chosen: Sequence[Piece]) -> None:
+    """COPY these pieces and hold what the server took against what was read; in a savepoint."""
+    batch, connection = copied.batch, copied.connection
+    with connection.begin_nested():
+        for name, columns, data, expected in (
+            (
+                copied.table,
+                COPY_COLUMNS,
+                [piece.rows for piece in chosen],
+                sum(piece.row_count for piece in chosen),
+            ),
+            (
+                f"{batch.table}_reject",
+                REJECT,
+                [piece.rejects for piece in chosen],
+                sum(piece.reject_count for piece in chosen),
+            ),
+        ):
+            if expected and (taken := copy_in(connection, name, columns, b"".join(data))) != expected:
                 raise PermanentError(f"COPY took {taken:,} of {expected:,} lines")
-            waiting.seek(0)
-            waiting.truncate()
-    outbox.row_count = outbox.reject_count = 0
+    for piece in chosen:
+        rows, rejects = copied.counts.get(piece.file.etl_file_id, (0, 0))
+        counts = (rows + piece.row_count, rejects + piece.reject_count)
+        copied.counts[piece.file.etl_file_id] = counts
 
 
-def _note_scan(connection: Connection, file: BatchFile, scan: Scan) -> None:
-    execute(
-        connection,
-        "ledger.staged",
-        id=file.etl_file_id,
-        kind=None,
-        reason=None,
-        digest=scan.digest,
-        compression=scan.compression,
-        bytes_read=scan.bytes_read,
-        incomplete=scan.incomplete,
-        extra_columns=json.dumps(dict(scan.extra)),
-        rows_read=scan.rows_read,
-        mapping_version=MAPPING_VERSION,
-    )
+def _forget(copied: _Copied, file_id: int) -> None:
+    execute(copied.connection, "staging.forget", id=file_id)
+    copied.counts[file_id] = (0, 0)
 
 
-def _note_error(connection: Connection, file: BatchFile, error: FileError) -> None:
-    execute(
-        connection,
-        "ledger.staged",
-        id=file.etl_file_id,
-        kind=error.kind,
-        reason=str(error),
-        digest=None,
-        compression=None,
-        bytes_read=None,
-        incomplete=None,
-        extra_columns=None,
-        rows_read=0,
+def _record(copied: _Copied) -> None:
+    """Write what was read of each file into the ledger, in one statement unless it refuses one of them."""
+    connection = copied.connection
+
+    def record(files: Sequence[BatchFile]) -> None:
+        with connection.begin_nested():
+            ledger.record_staged(connection, [_reading(copied, file) for file in files])
+
+    with copied.batch.bound():
+        for failure in single_out(copied.batch.files, record):
+            file = failure.item
+            log.error("%s: what was read of it is refused", file.path, exc_info=failure.error)
+            copied.outcomes[file.etl_file_id] = as_file_error(failure.error)
+            _forget(copied, file.etl_file_id)
+            ledger.record_staged(connection, [_reading(copied, file)])
+
+
+def _reading(copied: _Copied, file: BatchFile) -> ledger.Reading:
+    outcome = copied.outcomes[file.etl_file_id]
+    staged, rejected = copied.counts[file.etl_file_id]
+    if isinstance(outcome, FileError):
+        return ledger.Reading(
+            etl_file_id=file.etl_file_id, kind=outcome.kind, reason=ledger.legible(str(outcome))
+        )
+    return ledger.Reading(
+        etl_file_id=file.etl_file_id,
+        digest=outcome.digest,
+        compression=outcome.compression,
+        bytes_read=outcome.bytes_read,
+        incomplete=outcome.incomplete,
+        extra_columns=json.dumps(dict(outcome.extra)),
+        rows_read=outcome.rows_read,
+        rows_staged=staged,
+        rows_rejected=rejected,
         mapping_version=MAPPING_VERSION,
     )

@@ -14,8 +14,8 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute, idle
-from etl.database.locks import lock_days, lock_digests
+from etl.database.engine import execute
+from etl.database.locks import batch_is_idle, lock_days, lock_digests
 from etl.errors import Busy, Misuse
 from etl.loading.ledger import BatchFile
 from etl.models import FileState
@@ -95,7 +95,9 @@ def unload(
 
 def _at_rest(connection: Connection, file: _Loaded) -> bool:
     """Whether no process works on the file; if so, none will until this transaction ends."""
-    return not FileState(file.state).is_open or file.batch_id is None or idle(connection, file.batch_id)
+    return (
+        not FileState(file.state).is_open or file.batch_id is None or batch_is_idle(connection, file.batch_id)
+    )
 
 
 def _resolve(connection: Connection, targets: Mapping[str, str]) -> list[_Loaded]:

@@ -57,7 +57,7 @@ class Request:
 
 
 @dataclass(kw_only=True, slots=True)
-class Look:
+class ScanResult:
     """What a listing came to."""
 
     given: list[int] = field(default_factory=list)
@@ -79,9 +79,9 @@ def sensors_of(settings: Settings) -> source.Sensors:
     return source.Sensors(patterns=settings.path_patterns, zone=settings.zone, known=known)
 
 
-def look(
-    connection: Connection, paths: Sequence[str], request: Request, settings: Settings, *, patient: bool
-) -> Look:
+def scan(
+    connection: Connection, paths: Sequence[str], request: Request, settings: Settings, *, only_complete: bool
+) -> ScanResult:
     """List the paths and enter what is found into the ledger.
 
     Args:
@@ -89,12 +89,12 @@ def look(
         paths: files, folders and URLs.
         request: which of them, and what is opened again.
         settings: sensors, and when a file counts as settled.
-        patient: leave files alone that somebody may still write to, as the scheduled scan does.
+        only_complete: leave files alone that are still being written, as the scheduled scan does.
 
     Raises:
         Misuse, EnvironmentProblem, StorageAway: as ``source.listed``.
     """
-    result, seen = Look(), set[int]()
+    result, seen = ScanResult(), set[int]()
     for path in paths:
         found: list[tuple[datetime, str, Waiting]] = []
         for chunk in _chunks(source.listed([path], sensors_of(settings)), ledger.CHUNK):
@@ -103,7 +103,9 @@ def look(
                 for file in chunk
                 if source.overlaps(file, request.since, request.until)
             ]
-            for file, row in _entered(connection, wanted, request, settings, result, patient=patient):
+            for file, row in _entered(
+                connection, wanted, request, settings, result, only_complete=only_complete
+            ):
                 if row.etl_file_id not in seen:
                     waiting = Waiting(row.etl_file_id, row.size)
                     found.append((file.window_start or _BEGINNING, file.path, waiting))
@@ -130,9 +132,9 @@ def _entered(
     files: Sequence[FoundFile],
     request: Request,
     settings: Settings,
-    result: Look,
+    result: ScanResult,
     *,
-    patient: bool,
+    only_complete: bool,
 ) -> list[tuple[FoundFile, Row]]:
     """Enter files into the ledger; returns those that this call may take."""
     now, before = datetime.now(UTC), ledger.known(connection, files)
@@ -142,7 +144,7 @@ def _entered(
         taken = row is not None and (not FileState(row.state).is_open or row.batch_id is not None)
         first_seen = row.first_seen if row else None
         ready.append(
-            not patient
+            not only_complete
             or taken
             or source.settled(
                 file,

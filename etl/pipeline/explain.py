@@ -175,7 +175,7 @@ def _alone(reading: _Reading, settings: Settings) -> str:
         return f"{verb} ({reading.error.kind}): {reading.error}"
     assert reading.scan is not None
     rows, bad = reading.scan.rows_read, reading.rejects
-    if error := budget_of(settings).exceeded(read=rows, bad=bad, forgiven=reading.of_other_logs):
+    if error := budget_of(settings).exceeded(read=rows, bad=bad, not_counted=reading.of_other_logs):
         return f"refuse it ({error.kind}): {error}"
     cut = f", as incomplete ({reading.scan.incomplete})" if reading.scan.incomplete else ""
     quarantined = f" and put {bad:,} lines into quarantine" if bad else ""

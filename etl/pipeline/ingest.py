@@ -15,18 +15,19 @@ from sqlalchemy.engine import Connection
 from tenacity import (
     Retrying,
     before_sleep_log,
-    retry_if_exception_type,
+    retry_if_exception,
     stop_after_attempt,
     wait_exponential_jitter,
 )
 
 from etl import source
-from etl.database import engine
+from etl.database import locks
 from etl.database.store import Store
-from etl.errors import FileError, TransientError
+from etl.errors import ConnEtlError, EnvironmentProblem, FileError, NoRoom, PermanentError, TransientError
 from etl.loading import ledger, undo
+from etl.loading.batch import Batch
 from etl.models import FileState
-from etl.pipeline.discover import Look, Request, Waiting, look, sensors_of
+from etl.pipeline.discover import Request, ScanResult, Waiting, scan, sensors_of
 from etl.pipeline.runs import begin, end, in_batches, new_id
 from etl.pipeline.steps import publish_claimed, reader_of
 from etl.quality import gx
@@ -59,6 +60,8 @@ class Summary:
 
     run_id: str
     results: list[FileResult]
+    problem: ConnEtlError | None = None
+    """Why some of the files are still open: there was no room for them, or a rule could not be evaluated."""
 
     def total(self, term: str) -> int:
         """Sum of ``rows_read``, ``rows_loaded``, ``rows_duplicate`` or ``rows_quarantined``."""
@@ -110,7 +113,7 @@ def ingest(  # noqa: PLR0913  what the command can ask for
 
     Raises:
         Misuse, EnvironmentProblem: nothing was loaded.
-        TransientError: it did not pass; run it again.
+        TransientError: it did not pass; run it again. What concerns one batch alone is ``Summary.problem``.
     """
     run_id = new_id("command")
     for path in paths:
@@ -121,18 +124,18 @@ def ingest(  # noqa: PLR0913  what the command can ask for
         run_id=run_id, since=since, until=until, retry=retry, accepted_by=accepted_by, rehash=rehash
     )
     begin(store, run_id, "command", {"paths": list(paths), **request.as_arguments()})
-    found = _look(store, paths, request)
-    waiting, given = found.waiting, found.given
+    scanned = _scan(store, paths, request)
+    waiting, given = scanned.waiting, scanned.given
     if replace:
         with store.loading() as connection:
-            waiting = _open_again(connection, found.usable)
+            waiting = _open_again(connection, scanned.usable)
     if waiting:  # it takes seconds, and can be had while rows stream
         threading.Thread(target=gx.load, name="import-gx", daemon=True).start()
     done, total = 0, sum(row.size for row in waiting)
+    problems: list[ConnEtlError] = []
     for rows in in_batches(waiting, store.settings):
-        for attempt in attempts(store.settings):
-            with attempt:
-                _work_off(store, [row.etl_file_id for row in rows], run_id)
+        if (problem := _tried(store, [row.etl_file_id for row in rows], run_id)) is not None:
+            problems.append(problem)
         done += sum(row.size for row in rows)
         if progress is not None:
             progress(done, total)
@@ -141,13 +144,17 @@ def ingest(  # noqa: PLR0913  what the command can ask for
     end(store, run_id)
     with store.loading() as connection:
         after = ledger.by_id(connection, given)
-    return Summary(run_id=run_id, results=[_result(row, run_id) for row in after])
+    return Summary(
+        run_id=run_id,
+        results=[_result(row, run_id) for row in after],
+        problem=problems[0] if problems else None,
+    )
 
 
-def _look(store: Store, paths: Sequence[str], request: Request) -> Look:
+def _scan(store: Store, paths: Sequence[str], request: Request) -> ScanResult:
     for attempt in attempts(store.settings):
         with attempt, store.loading() as connection:
-            return look(connection, paths, request, store.settings, patient=False)
+            return scan(connection, paths, request, store.settings, only_complete=False)
     raise AssertionError("attempts end with a result or an error")
 
 
@@ -206,7 +213,9 @@ def unload(store: Store, targets: Sequence[str]) -> Unloading:
 def attempts(settings: Settings) -> Retrying:
     """Tries of a step that may fail for a passing reason."""
     return Retrying(
-        retry=retry_if_exception_type(TransientError),
+        retry=retry_if_exception(
+            lambda error: isinstance(error, TransientError) and not isinstance(error, NoRoom)
+        ),
         stop=stop_after_attempt(settings.attempts),
         wait=wait_exponential_jitter(multiplier=0.5, max=30),
         before_sleep=before_sleep_log(log, logging.INFO),
@@ -214,14 +223,28 @@ def attempts(settings: Settings) -> Retrying:
     )
 
 
+def _tried(store: Store, ids: Sequence[int], run_id: str) -> ConnEtlError | None:
+    """Load one batch of files; an error that concerns this batch alone is returned, so that the next ones go on."""
+    try:
+        for attempt in attempts(store.settings):
+            with attempt:
+                _work_off(store, ids, run_id)
+    except EnvironmentProblem:
+        raise
+    except (NoRoom, PermanentError) as error:
+        log.warning("a batch of %d files stays open: %s", len(ids), error)
+        return error
+    return None
+
+
 def _work_off(store: Store, ids: Sequence[int], run_id: str) -> None:
     """Bring all these files to a final state, waiting for those that another process works on."""
     with store.loading() as connection:
         while True:
             batch_id = ledger.new_batch(connection)
-            with engine.batch_lock(connection, batch_id):
+            with locks.batch(connection, batch_id):
                 if ledger.claim(connection, batch_id, ids, run_id):
-                    publish_claimed(store, connection, batch_id)
+                    publish_claimed(store, Batch(batch_id=batch_id, connection=connection).read())
             ids = [row.etl_file_id for row in ledger.by_id(connection, ids) if FileState(row.state).is_open]
             if not ids:
                 return

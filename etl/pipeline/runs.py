@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from etl.database import engine, schema
 from etl.database.store import Store
 from etl.loading import batch, ledger
-from etl.pipeline.discover import Look, Request, Waiting, look
+from etl.pipeline.discover import Request, ScanResult, Waiting, scan
 from etl.pipeline.discovered import Discovered, WaitingFile
 from etl.settings import Settings
 
@@ -42,9 +42,7 @@ def begin(store: Store, run_id: str, kind: str, arguments: Mapping[str, Any]) ->
 
 def _drop_orphans(store: Store, connection: Connection) -> None:
     for batch_id in ledger.orphans(connection, store.settings.claim_for):
-        with connection.begin():
-            if engine.idle(connection, batch_id):
-                batch.drop(connection, batch_id)
+        batch.drop_leftover(connection, batch_id)
 
 
 def end(store: Store, run_id: str) -> list[dict[str, Any]]:
@@ -74,11 +72,11 @@ def discover(
     """
     settings, request = store.settings, Request(run_id=run_id, since=since, until=until)
     with store.loading() as connection:
-        found = look(connection, paths, request, settings, patient=True)
+        scanned = scan(connection, paths, request, settings, only_complete=True)
         held = ledger.held_by_live_run(
-            connection, [row.etl_file_id for row in found.waiting], run_id, settings.claim_for
+            connection, [row.etl_file_id for row in scanned.waiting], run_id, settings.claim_for
         )
-        free = [row for row in found.waiting if row.etl_file_id not in held]
+        free = [row for row in scanned.waiting if row.etl_file_id not in held]
         batches, taken = [], list[int]()
         for rows in in_batches(free, settings):
             batch_id = ledger.new_batch(connection)
@@ -88,12 +86,16 @@ def discover(
             if len(batches) == settings.max_batches:
                 break
         if report is not None:
-            report(_discovered(connection, found, batches, taken, sorted(held)))
+            report(_discovered(connection, scanned, batches, taken, sorted(held)))
     return batches
 
 
 def _discovered(
-    connection: Connection, found: Look, batches: Sequence[int], taken: Sequence[int], held: Sequence[int]
+    connection: Connection,
+    scanned: ScanResult,
+    batches: Sequence[int],
+    taken: Sequence[int],
+    held: Sequence[int],
 ) -> Discovered:
     others = [
         WaitingFile(path=row.path, why="another run has claimed it") for row in ledger.by_id(connection, held)
@@ -101,9 +103,9 @@ def _discovered(
     return Discovered(
         batches=batches,
         taken=[(row.path, row.size) for row in ledger.by_id(connection, taken)],
-        waiting=[*found.unsettled, *others],
-        listed=len(found.given),
-        left_over=len(found.waiting) - len(taken) - len(held),
+        waiting=[*scanned.unsettled, *others],
+        listed=len(scanned.given),
+        left_over=len(scanned.waiting) - len(taken) - len(held),
     )
 
 

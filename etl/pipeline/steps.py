@@ -1,26 +1,37 @@
-"""The three steps of a batch, each entered with nothing but its number: stage, validate, publish."""
+"""The three steps of a batch, each entered with nothing but its number: write (stage), audit (validate), publish.
+
+A batch survives any one of its files. What goes wrong while a file is read concerns that file. What the database
+refuses, or what breaks the gate, is found by taking the batch apart; publish does that, so stage and validate leave
+such a batch to it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
-
-from sqlalchemy.engine import Connection
 
 from etl import source
 from etl.database import engine
 from etl.database.store import Store
-from etl.errors import DayRetired, DiskFull, FileError
-from etl.loading import batch, ledger
+from etl.errors import DayRetired, FileError, NoRoom, PermanentError, TooLarge, TransientError
+from etl.loading import batch as batches
+from etl.loading import ledger, raw_lines
 from etl.loading import publish as publishing
 from etl.loading import stage as staging
-from etl.loading.budget import Budget
-from etl.loading.speculative import Bounds, HeadStart, Lost
-from etl.models import RawLine, Reader
+from etl.loading.batch import Batch
+from etl.loading.ledger import BatchFile
+from etl.loading.outcomes import ErrorBudget
+from etl.loading.single_out import Failure, as_file_error, is_about_items, single_out
+from etl.loading.speculative import Ahead, Bounds, NotSpeculating, SpeculativePublish
+from etl.models import Reader
+from etl.pipeline.reread import lines_of
 from etl.quality import gate
 from etl.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 def stage(store: Store, batch_id: int) -> dict[str, int]:
@@ -34,11 +45,12 @@ def stage(store: Store, batch_id: int) -> dict[str, int]:
         TransientError: Busy (another process works on the batch), DiskFull, DatabaseAway, StorageAway.
         EnvironmentProblem: missing rights or schema.
     """
-    with store.loading() as connection, engine.batch_lock(connection, batch_id):
-        files = _open_files(connection, batch_id)
-        if files and not _intact(connection, batch_id, files):
-            _stage(store, connection, batch_id, files, None)
-        return _totals(connection, batch_id)
+
+    def work(batch: Batch) -> None:
+        if batch.files and not batch.is_whole():
+            _stage(store, batch, NotSpeculating())
+
+    return _as_step(store, batch_id, work)
 
 
 def validate(store: Store, batch_id: int) -> dict[str, int]:
@@ -46,9 +58,7 @@ def validate(store: Store, batch_id: int) -> dict[str, int]:
 
     Returns and raises as ``stage``; PermanentError where a rule cannot be evaluated.
     """
-    with store.loading() as connection, engine.batch_lock(connection, batch_id):
-        _validated(store, connection, batch_id, None)
-        return _totals(connection, batch_id)
+    return _as_step(store, batch_id, lambda batch: _validated(store, batch, NotSpeculating()))
 
 
 def publish(store: Store, batch_id: int) -> dict[str, int]:
@@ -56,63 +66,121 @@ def publish(store: Store, batch_id: int) -> dict[str, int]:
 
     Returns and raises as ``validate``; DayRetired (transient) where retention took a day meanwhile.
     """
-    with store.loading() as connection, engine.batch_lock(connection, batch_id):
-        publish_claimed(store, connection, batch_id)
-        return _totals(connection, batch_id)
+    with store.loading() as connection, batches.held(connection, batch_id) as batch:
+        publish_claimed(store, batch)
+        return _totals(batch)
 
 
-def _open_files(connection: Connection, batch_id: int) -> list[ledger.BatchFile]:
-    with connection.begin():
-        return ledger.batch_files(connection, batch_id)
+def _as_step(store: Store, batch_id: int, work: Callable[[Batch], object]) -> dict[str, int]:
+    """Do the work of one step; where a file breaks it, publish will find out which."""
+    with store.loading() as connection, batches.held(connection, batch_id) as batch:
+        try:
+            with engine.translated():
+                work(batch)
+        except Exception as error:
+            if type(error) is PermanentError or not is_about_items(error):
+                raise
+            log.exception("batch %s cannot be taken as a whole: publish takes it apart", batch_id)
+        return _totals(batch)
 
 
-def _totals(connection: Connection, batch_id: int) -> dict[str, int]:
-    row = ledger.batch_totals(connection, batch_id)
+def _totals(batch: Batch) -> dict[str, int]:
+    row = ledger.batch_totals(batch.connection, batch.batch_id)
     return {
-        "batch": batch_id,
+        "batch": batch.batch_id,
         **{name: value for name, value in row._mapping.items() if isinstance(value, int)},
     }
 
 
-def _intact(connection: Connection, batch_id: int, files: Sequence[ledger.BatchFile]) -> bool:
-    with connection.begin():
-        return batch.intact(connection, batch_id, files)
+def publish_claimed(store: Store, batch: Batch) -> None:
+    """All steps of a batch; a file that breaks one of them becomes failed, and the others are published.
+
+    Raises:
+        NoRoom: some of the files may need more disk than is free; they stay open, the others are published.
+        PermanentError: what happens with every file is no matter of one file, such as a rule that cannot be evaluated.
+    """
+    if not batch.files:
+        return
+    failures = single_out(batch.files, lambda files: _settle(store, batch.only(files)))
+    batch.drop()
+    _fail(batch, failures)
+    for failure in failures:
+        if isinstance(failure.error, NoRoom):
+            raise failure.error
 
 
-def _stage(
-    store: Store,
-    connection: Connection,
-    batch_id: int,
-    files: Sequence[ledger.BatchFile],
-    head: HeadStart | None,
+def _fail(batch: Batch, failures: Sequence[Failure[BatchFile]]) -> None:
+    """Make files final that cannot be loaded; those for which there is no room now stay open, with the reason."""
+    everywhere = len(failures) == len(batch.files)
+    for failure in failures:
+        file, error = failure.item, failure.error
+        if isinstance(error, TransientError):
+            with batch.connection.begin():
+                engine.execute(batch.connection, "ledger.wait", id=file.etl_file_id, reason=str(error))
+            continue
+        if everywhere and type(error) is PermanentError:
+            raise error
+        if not isinstance(error, FileError):
+            log.error("%s: it cannot be loaded, the other files go on", file.path, exc_info=error)
+        publishing.fail(batch.connection, file, as_file_error(error))
+
+
+def _settle(store: Store, batch: Batch) -> None:
+    """Stage, judge and publish these files; those that the database refuses at the end become failed."""
+    settings = store.settings
+    with _ahead(store) as ahead:
+        batch = _validated(store, batch, ahead)
+        engine.label(batch.connection, "publish", batch.batch_id)
+        read_raw = partial(lines_of, settings=settings)
+        try:
+            plan = publishing.prepare(batch, budget_of(settings), settings.max_new_days, read_raw)
+            if not ahead.publish(batch, plan):
+                publishing.make_days(batch.connection, plan.new_days)
+                _fail(batch, single_out(batch.files, partial(_publish, batch, plan, read_raw)))
+        except DayRetired:
+            ledger.judge_again(batch.connection, batch.batch_id)
+            raise
+
+
+def _publish(
+    batch: Batch,
+    plan: publishing.PublishPlan,
+    read_raw: raw_lines.RawLines,
+    files: Sequence[BatchFile],
 ) -> None:
-    _require_room(store, sum(file.size for file in files))
-    engine.label(connection, "stage", batch_id)
-    replacing = any(file.before or file.replaces for file in files)
-    on_part = head.take if head and not replacing else _go_on
+    publishing.publish(batch.only(files), plan, read_raw)
+
+
+def _stage(store: Store, batch: Batch, ahead: Ahead) -> None:
+    _require_room(store, batch.files)
+    engine.label(batch.connection, "stage", batch.batch_id)
+    ahead.begin(batch)
     opener = partial(reader_of, settings=store.settings)
-    staging.stage(connection, batch_id, files, opener, on_part)
-    if head:
-        head.take_last()
+    staging.stage(batch, opener, ahead.take)
+    ahead.take_last()
 
 
-def _go_on(_part: staging.Part) -> None:
-    """Nothing begins with a part of the batch."""
-
-
-def _require_room(store: Store, size: int) -> None:
+def _require_room(store: Store, files: Sequence[BatchFile]) -> None:
     """Rather not begin than fill the server's disk: staging, table, index and WAL each hold the batch once.
 
     Raises:
-        DiskFull: with how much is missing.
+        NoRoom: with how much is missing.
+        TooLarge: the one file may need more than the whole disk.
     """
     with store.session() as own:  # conn_loader may not know where the data is
-        free, needed = engine.free_bytes(own), size * store.settings.disk_factor
-    if free is not None and free < needed:
-        raise DiskFull(
-            f"the server has {free >> 20:,} MiB free, this batch may need {needed >> 20:,}",
-            hint="free some space, or lower CONN_ETL_BATCH_BYTES or CONN_ETL_DISK_FACTOR",
+        disk, needed = engine.disk_of(own), sum(file.size for file in files) * store.settings.disk_factor
+    if disk is None or disk.free >= needed:
+        return
+    hint = "free some space, or lower CONN_ETL_DISK_FACTOR"
+    if len(files) == 1 and needed > disk.total:
+        raise TooLarge(
+            f"it may need {needed >> 20:,} MiB of disk, the server's has {disk.total >> 20:,} in all",
+            hint=hint,
         )
+    raise NoRoom(
+        f"the server has {disk.free >> 20:,} MiB free, {len(files):,} files may need {needed >> 20:,}",
+        hint=hint,
+    )
 
 
 @contextmanager
@@ -124,30 +192,35 @@ def reader_of(path: str, settings: Settings) -> Iterator[Reader]:
         yield ConnReader(stream, options=settings.read_options())
 
 
-def _validated(
-    store: Store, connection: Connection, batch_id: int, head: HeadStart | None
-) -> list[ledger.BatchFile]:
-    """The batch's open files, staged and judged; from staging if it is whole, else from the logs again."""
-    files = _open_files(connection, batch_id)
-    if files and not _intact(connection, batch_id, files):
-        _stage(store, connection, batch_id, files, head)
-        files = _open_files(connection, batch_id)
-    if not files or _judged(connection, batch_id, files):
-        return files
-    rows_read = {file.etl_file_id: file.rows_read or 0 for file in files}
-    engine.label(connection, "validate", batch_id)
-    with connection.begin():
-        batch.bind(connection, batch_id)
+def _validated(store: Store, batch: Batch, ahead: Ahead) -> Batch:
+    """The batch, staged and judged; from staging if it is whole, else from the logs again."""
+    if not batch.files:
+        return batch
+    if not batch.is_whole():
+        _stage(store, batch, ahead)
+        batch = _as_now(batch)
+    if batch.is_judged():
+        return batch
+    rows_read = {file.etl_file_id: file.rows_read or 0 for file in batch.files}
+    engine.label(batch.connection, "validate", batch.batch_id)
+    with batch.bound() as connection:
         url = engine.url_as(connection, store.url, store.settings, "conn-etl gate")
-        outcomes = gate.gate(connection, url, batch.table(batch_id), rows_read, policy_of(store.settings))
-        gate.record(connection, files[0].run_id, batch_id, outcomes, rows_read)
-        batch.note_bad(connection, files)
-    return _open_files(connection, batch_id)
+        outcomes = gate.gate(connection, url, batch.table, rows_read, policy_of(store.settings))
+        gate.record(connection, batch.files[0].run_id, batch.batch_id, outcomes, rows_read)
+        batch.record_bad()
+    return _as_now(batch)
 
 
-def budget_of(settings: Settings) -> Budget:
+def _as_now(batch: Batch) -> Batch:
+    """The same files, with what the ledger says of them now."""
+    ids = set(batch.ids)
+    now = batch.read()
+    return now.only([file for file in now.files if file.etl_file_id in ids])
+
+
+def budget_of(settings: Settings) -> ErrorBudget:
     """What the settings let be wrong with a file."""
-    return Budget(rows=settings.error_budget_rows, share=settings.error_budget_share)
+    return ErrorBudget(rows=settings.error_budget_rows, share=settings.error_budget_share)
 
 
 def policy_of(settings: Settings) -> gate.Policy:
@@ -159,46 +232,16 @@ def policy_of(settings: Settings) -> gate.Policy:
     )
 
 
-def _judged(connection: Connection, batch_id: int, files: Sequence[ledger.BatchFile]) -> bool:
-    with connection.begin():
-        return batch.judged(connection, batch_id, files)
+def _ahead(store: Store) -> Ahead:
+    """Speculative publishing, if the settings want it.
 
-
-def publish_claimed(store: Store, connection: Connection, batch_id: int) -> None:
-    """All steps of a batch whose lock this session holds."""
+    Its days are those that rows may fall on before the gate has judged them: as if the files were seen today.
+    """
     settings = store.settings
-    with HeadStart(loading=store.loading, batch_id=batch_id, bounds=_head_bounds(settings)) as head:
-        if not (files := _validated(store, connection, batch_id, head)):
-            return
-        engine.label(connection, "publish", batch_id)
-        try:
-            outlook = publishing.prepare(
-                connection, batch_id, files, budget_of(settings), settings.max_new_days
-            )
-            lines = partial(_raw_lines, settings=settings)
-            if ahead := head.won(files):
-                with suppress(Lost), engine.translated():
-                    publishing.publish(ahead, batch_id, files, outlook, lines, head)
-                    return
-            publishing.make_days(connection, outlook.new_days)
-            publishing.publish(connection, batch_id, files, outlook, lines)
-        except DayRetired:
-            ledger.judge_again(connection, batch_id)
-            raise
-
-
-def _head_bounds(settings: Settings) -> Bounds:
-    """Days that rows may fall on before the gate has judged them: yesterday's settings for a file seen today."""
+    if not settings.speculative_publish:
+        return NotSpeculating()
     latest = datetime.now(UTC) + settings.latest_after_first_seen
-    return Bounds(first_day=settings.earliest.date(), last_day=latest.date(), new_days=settings.max_new_days)
-
-
-def _raw_lines(path: str, numbers: Collection[int], settings: Settings) -> Mapping[int, RawLine]:
-    """Lines of a file again; none where it cannot be read any more."""
-    from etl.reader.files import raw_lines
-
-    try:
-        with source.opened(path) as stream:
-            return raw_lines(stream, numbers, settings.read_options())
-    except FileError:
-        return {}
+    bounds = Bounds(
+        first_day=settings.earliest.date(), last_day=latest.date(), new_days=settings.max_new_days
+    )
+    return SpeculativePublish(loading=store.loading, bounds=bounds)

@@ -13,12 +13,13 @@ from sqlalchemy.engine import Connection
 
 from etl.database.engine import execute
 from etl.database.locks import lock_days, lock_digests
-from etl.loading import batch
-from etl.loading.publish import Counts, heed_retired, insert_good, make_days
+from etl.loading.batch import Batch, forget_views
+from etl.loading.insert import Counts, insert_good
+from etl.loading.publish import make_days, require_days_present
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Act:
+class AuditEntry:
     """Who replays or discards, why, and in which run."""
 
     actor: str
@@ -26,25 +27,21 @@ class Act:
     run_id: str
 
 
-def make_days_of(connection: Connection, batch_id: int, files: Sequence[int]) -> None:
+def make_days_of(batch: Batch, files: Sequence[int]) -> None:
     """Make the partitions that the staged rows need, each in its own transaction."""
-    with connection.begin():
-        batch.bind(connection, batch_id)
+    with batch.bound() as connection:
         new = sorted({row.day for row in execute(connection, "publish.days", ids=list(files)) if row.is_new})
-    make_days(connection, new)
+    make_days(batch.connection, new)
 
 
-def publish(
-    connection: Connection, batch_id: int, ids: Sequence[int], files: Sequence[int], act: Act
-) -> Counter[str]:
+def publish(batch: Batch, ids: Sequence[int], files: Sequence[int], entry: AuditEntry) -> Counter[str]:
     """Publish what passes of the staged lines and say of each line what came of it.
 
     Args:
-        connection: holds the batch's lock.
-        batch_id: staged and judged by the gate.
+        batch: staged and judged by the gate.
         ids: the lines, by quarantine_id.
         files: the files that they are of.
-        act: for the record.
+        entry: for the record.
 
     Returns:
         Lines by outcome: published, duplicate, still_bad. A line that another session took meanwhile is in none.
@@ -52,30 +49,31 @@ def publish(
     Raises:
         TransientError: nothing was changed; do it again.
     """
-    with connection.begin():
-        batch.bind(connection, batch_id)
+    with batch.bound() as connection:
         lock_digests(
             connection, [bytes(r.digest) for r in execute(connection, "replay.digests", ids=list(files))]
         )
         days = sorted({row.day for row in execute(connection, "publish.days", ids=list(files))})
         lock_days(connection, days)
-        heed_retired(connection, days)
+        require_days_present(connection, days)
         execute(connection, "undo.lock", ids=list(files))
         execute(connection, "replay.lock_lines", ids=list(ids))
         execute(connection, "replay.leave_out")
         execute(connection, "publish.select_files", ids=list(files))
         execute(connection, "publish.good_rows")
-        execute(connection, "publish.bad_rows", most=0)
+        execute(connection, "publish.bad_rows", ids=list(files), most=0)
         counts = Counts()
-        insert_good(connection, days, counts)
-        if not days:
+        if days:
+            counts = insert_good(connection, days)
+            execute(connection, "publish.quarantine_conflicts", run=None)
+        else:
             execute(connection, "publish.no_leftover")
         execute(connection, "replay.still_bad")
-        execute(connection, "replay.replayed", actor=act.actor, why=act.why)
-        execute(connection, "replay.note", actor=act.actor, why=act.why, run=act.run_id)
-        total = _move(connection, counts, act.run_id)
-        execute(connection, "publish.forget_views")
-        batch.drop(connection, batch_id)
+        execute(connection, "replay.replayed", actor=entry.actor, why=entry.why)
+        execute(connection, "replay.note", actor=entry.actor, why=entry.why, run=entry.run_id)
+        total = _move(connection, counts, entry.run_id)
+        forget_views(connection)
+    batch.drop()
     return total
 
 

@@ -23,18 +23,19 @@ from etl.database.engine import execute
 from etl.database.store import Store
 from etl.errors import Misuse
 from etl.fields import COPY_COLUMNS
-from etl.loading import batch, ledger
+from etl.loading import ledger
+from etl.loading.batch import Batch, held
 from etl.models import Format
 from etl.quality import gate
 from etl.quarantine import publish_replay
-from etl.quarantine.publish_replay import Act
+from etl.quarantine.publish_replay import AuditEntry
 
 CHUNK = 50_000
 """Lines of one transaction."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Choice:
+class QuarantineFilter:
     """Which open lines: all of these that are set have to fit."""
 
     ids: tuple[int, ...] | None = None
@@ -58,72 +59,72 @@ class Replayed:
     not_replayable: dict[str, int]
 
 
-def choose(connection: Connection, choice: Choice) -> list[sa.Row[Any]]:
+def choose(connection: Connection, wanted: QuarantineFilter) -> list[sa.Row[Any]]:
     """The chosen lines: quarantine_id and obstacle (None where it can be replayed), by file and line."""
     with connection.begin():
-        return list(execute(connection, "replay.choose", **choice.parameters()))
+        return list(execute(connection, "replay.choose", **wanted.parameters()))
 
 
-def replay(store: Store, choice: Choice, *, actor: str, why: str) -> Replayed:
+def replay(store: Store, wanted: QuarantineFilter, *, actor: str, why: str) -> Replayed:
     """Run the present mapping and rules over chosen lines and publish those that pass.
 
     Raises:
         Misuse: no open line fits, or no reason is given.
         TransientError: lines of finished chunks are published; do it again for the rest.
     """
-    act = _act("replay", actor, why)
+    entry = _entry("replay", actor, why)
     with store.loading() as connection:
         schema.require_current(connection)
-        chosen = choose(connection, choice)
+        chosen = choose(connection, wanted)
         if not chosen:
             raise Misuse(
                 "no open line in quarantine fits", hint="see `conn-etl quarantine list --state open`"
             )
-        arguments = {"replay": choice.parameters(), "actor": actor, "why": why}
-        pipeline.begin(store, act.run_id, "command", arguments)
+        arguments = {"replay": wanted.parameters(), "actor": actor, "why": why}
+        pipeline.begin(store, entry.run_id, "command", arguments)
         ids = [row.quarantine_id for row in chosen if row.obstacle is None]
         outcomes: Counter[str] = Counter()
         for chunk in _chunks(ids):
             for attempt in pipeline.attempts(store.settings):
                 with attempt:
-                    outcomes += _replay(store, connection, chunk, act)
-    pipeline.end(store, act.run_id)
+                    outcomes += _replay(store, connection, chunk, entry)
+    pipeline.end(store, entry.run_id)
     obstacles = Counter(row.obstacle for row in chosen if row.obstacle is not None)
-    return Replayed(run_id=act.run_id, outcomes=dict(outcomes), not_replayable=dict(obstacles))
+    return Replayed(run_id=entry.run_id, outcomes=dict(outcomes), not_replayable=dict(obstacles))
 
 
-def discard(store: Store, choice: Choice, *, actor: str, why: str) -> int:
+def discard(store: Store, wanted: QuarantineFilter, *, actor: str, why: str) -> int:
     """Put chosen lines aside for good: they stay counted and kept, and are not replayed any more. Returns how many.
 
     Raises:
         Misuse: no open line fits, or no reason is given.
     """
-    act = _act("discard", actor, why)
+    entry = _entry("discard", actor, why)
     with store.loading() as connection:
         schema.require_current(connection)
-        ids = [row.quarantine_id for row in choose(connection, choice)]
+        ids = [row.quarantine_id for row in choose(connection, wanted)]
         if not ids:
             raise Misuse(
                 "no open line in quarantine fits", hint="see `conn-etl quarantine list --state open`"
             )
         with connection.begin():
             done = execute(
-                connection, "replay.discard", ids=ids, actor=act.actor, why=act.why, run=act.run_id
+                connection, "replay.discard", ids=ids, actor=entry.actor, why=entry.why, run=entry.run_id
             )
             return int(done.rowcount)
 
 
-def lines(connection: Connection, choice: Choice) -> Iterator[Mapping[Any, Any]]:
+def lines(connection: Connection, wanted: QuarantineFilter) -> Iterator[Mapping[Any, Any]]:
     """The chosen lines with all that is kept of them (columns of ``replay.lines``), by file and line."""
-    for chunk in _chunks([row.quarantine_id for row in choose(connection, choice)]):
+    for chunk in _chunks([row.quarantine_id for row in choose(connection, wanted)]):
         with connection.begin():
             yield from execute(connection, "replay.lines", ids=chunk).mappings()
 
 
-def _act(verb: str, actor: str, why: str) -> Act:
+def _entry(verb: str, actor: str, why: str) -> AuditEntry:
     if not why.strip():
         raise Misuse("say why, for those who ask later", hint='add --why "…"')
-    return Act(actor=actor, why=why, run_id=pipeline.new_id(verb))
+    return AuditEntry(actor=actor, why=why, run_id=pipeline.new_id(verb))
 
 
 def _chunks(ids: Sequence[int]) -> Iterator[list[int]]:
@@ -132,28 +133,27 @@ def _chunks(ids: Sequence[int]) -> Iterator[list[int]]:
         yield chunk
 
 
-def _replay(store: Store, connection: Connection, ids: Sequence[int], act: Act) -> Counter[str]:
+def _replay(store: Store, connection: Connection, ids: Sequence[int], entry: AuditEntry) -> Counter[str]:
     batch_id = ledger.new_batch(connection)
-    with engine.batch_lock(connection, batch_id):
-        counts = _stage(store, connection, batch_id, ids)
-        with connection.begin():
-            batch.bind(connection, batch_id)
+    with held(connection, batch_id) as batch:
+        counts = _stage(store, batch, ids)
+        with batch.bound():
             url = engine.url_as(connection, store.url, store.settings, "conn-etl gate")
-            gate.gate(connection, url, batch.table(batch_id), counts, pipeline.policy_of(store.settings))
-        publish_replay.make_days_of(connection, batch_id, list(counts))
-        return publish_replay.publish(connection, batch_id, ids, list(counts), act)
+            gate.gate(connection, url, batch.table, counts, pipeline.policy_of(store.settings))
+        publish_replay.make_days_of(batch, list(counts))
+        return publish_replay.publish(batch, ids, list(counts), entry)
 
 
-def _stage(store: Store, connection: Connection, batch_id: int, ids: Sequence[int]) -> dict[int, int]:
+def _stage(store: Store, batch: Batch, ids: Sequence[int]) -> dict[int, int]:
     """Map the lines into fresh staging tables; returns the lines of each file."""
     counts: Counter[int] = Counter()
-    with connection.begin():
-        batch.create(connection, batch_id)
+    batch.create()
+    with batch.bound() as connection:
         rows = list(execute(connection, "replay.lines", ids=list(ids)))
         for (etl_file_id, line_format), group in itertools.groupby(rows, key=_file_and_format):
             of_file = [(row.etl_line, bytes(row.raw)) for row in group]
             counts[etl_file_id] += len(of_file)
-            _stage_lines(store, connection, batch_id, etl_file_id, line_format, of_file)
+            _stage_lines(store, batch, etl_file_id, line_format, of_file)
     return dict(counts)
 
 
@@ -165,8 +165,7 @@ def _file_and_format(row: sa.Row[Any]) -> tuple[int, Format]:
 
 def _stage_lines(
     store: Store,
-    connection: Connection,
-    batch_id: int,
+    batch: Batch,
     etl_file_id: int,
     line_format: Format,
     of_file: Sequence[tuple[int, bytes]],
@@ -177,10 +176,10 @@ def _stage_lines(
     frame, faults = read_again(of_file, line_format, store.settings.aliases)
     if frame.height:
         csv = to_csv(frame, etl_file_id)
-        engine.copy_in(connection, batch.table(batch_id), COPY_COLUMNS, csv)
+        engine.copy_in(batch.connection, batch.table, COPY_COLUMNS, csv)
     if faults:
         execute(
-            connection,
+            batch.connection,
             "replay.stage_reject",
             file=etl_file_id,
             lines=[fault.line for fault in faults],

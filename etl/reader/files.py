@@ -7,7 +7,7 @@ header ends as a row or as a reject; the reader counts both against the lines, a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import BinaryIO
@@ -136,16 +136,39 @@ class ConnReader:
 
 
 def raw_lines(
-    stream: BinaryIO, numbers: Collection[int], options: ReadOptions = _DEFAULTS
+    stream: BinaryIO,
+    numbers: Collection[int],
+    options: ReadOptions = _DEFAULTS,
+    *,
+    digest: bytes | None = None,
 ) -> dict[int, RawLine]:
     """Return lines of a log again, by number; those that are not there any more are left out.
 
-    Reads no further than the last of them. A line longer than ``max_raw_bytes`` is cut there.
+    Reads no further than the last of them, unless a digest is given: then the whole log is read, and nothing is
+    returned where its decompressed bytes have another SHA-256. A line longer than ``max_raw_bytes`` is cut there.
     """
+    hashed = hashlib.sha256()
+    chunks = _hashing(Decompressed(stream, max_bytes=options.max_file_bytes), hashed)
+    found = _lines(_pieces(chunks, options), numbers, options)
+    if digest is None:
+        return found
+    for _ in chunks:
+        pass
+    return found if hashed.digest() == digest else {}
+
+
+def _hashing(chunks: Iterable[bytes], hashed: hashlib._Hash) -> Iterator[bytes]:
+    for chunk in chunks:
+        hashed.update(chunk)
+        yield chunk
+
+
+def _lines(pieces: Iterable[Piece], numbers: Collection[int], options: ReadOptions) -> dict[int, RawLine]:
+    """Reads no further than the last of the lines."""
     wanted = sorted(set(numbers))
     found: dict[int, RawLine] = {}
     format_: Format | None = None
-    for piece in _pieces(Decompressed(stream, max_bytes=options.max_file_bytes), options) if wanted else ():
+    for piece in pieces if wanted else ():
         if format_ is None and piece.data.strip():
             format_ = header.START if _is_tsv(piece.data) else JSON
         runs = header.runs(piece) if format_ != JSON else [header.Run.of(piece)]

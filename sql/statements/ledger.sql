@@ -135,35 +135,58 @@ WHERE batch_id = :batch AND etl.is_open(state)
 ORDER BY batch_position;
 
 -- name: staged
--- What the reader found in a file, or the error with which it failed.
+-- What was read of each file of a batch.
 UPDATE etl.file
 SET
-    state = 'staged', kind = :kind, reason = :reason, digest = :digest, compression = :compression,
-    bytes_read = :bytes_read, incomplete = :incomplete, extra_columns = CAST(:extra_columns AS jsonb),
-    rows_read = :rows_read, rows_failed = NULL, mapping_version = :mapping_version
-WHERE etl_file_id = :id;
-
--- name: staged_counts
--- How many lines of a file are in staging.
-UPDATE etl.file SET rows_staged = :staged, rows_rejected = :rejected WHERE etl_file_id = :id;
+    state = 'staged', kind = reading.kind, reason = reading.reason, digest = reading.digest,
+    compression = reading.compression, bytes_read = reading.bytes_read, incomplete = reading.incomplete,
+    extra_columns = reading.extra_columns, rows_read = reading.rows_read, rows_staged = reading.rows_staged,
+    rows_rejected = reading.rows_rejected, rows_failed = NULL, mapping_version = reading.mapping_version
+FROM
+    unnest(
+        CAST(:etl_file_id AS bigint []), CAST(:kind AS text []), CAST(:reason AS text []), CAST(:digest AS bytea []),
+        CAST(:compression AS text []), CAST(:bytes_read AS bigint []), CAST(:incomplete AS text []),
+        CAST(:extra_columns AS jsonb []), CAST(:rows_read AS bigint []), CAST(:rows_staged AS bigint []),
+        CAST(:rows_rejected AS bigint []), CAST(:mapping_version AS integer [])
+    ) AS reading (
+        etl_file_id, kind, reason, digest, compression, bytes_read, incomplete, extra_columns, rows_read, rows_staged,
+        rows_rejected, mapping_version
+    )
+WHERE file.etl_file_id = reading.etl_file_id;
 
 -- name: validated
--- How many staged rows of a file broke a critical rule: the gate has run.
-UPDATE etl.file SET rows_failed = :rows_failed WHERE etl_file_id = :id;
+-- How many rows of each file broke a critical rule.
+UPDATE etl.file SET rows_failed = verdict.failed
+FROM unnest(CAST(:ids AS bigint []), CAST(:failed AS bigint [])) AS verdict (etl_file_id, failed)
+WHERE file.etl_file_id = verdict.etl_file_id;
 
 -- name: judge_again
 -- Let the gate run again over a batch.
 UPDATE etl.file SET rows_failed = NULL WHERE batch_id = :batch AND state = 'staged';
 
 -- name: finish
--- Make a file final, with its counts.
+-- The final state of each file of a batch, with its terms of the equation.
 UPDATE etl.file
 SET
-    state = :state, kind = :kind, reason = :reason, known_file_id = :known_file_id,
-    rows_loaded = :rows_loaded, rows_duplicate = :rows_duplicate, rows_quarantined = :rows_quarantined,
-    min_timestamp = :min_timestamp, max_timestamp = :max_timestamp, before = NULL, replaces = false,
-    finished_at = clock_timestamp()
-WHERE etl_file_id = :id;
+    state = result.state, kind = result.kind, reason = result.reason, known_file_id = result.known_file_id,
+    rows_loaded = result.rows_loaded, rows_duplicate = result.rows_duplicate,
+    rows_quarantined = result.rows_quarantined, min_timestamp = result.min_timestamp,
+    max_timestamp = result.max_timestamp, before = NULL, replaces = false, finished_at = clock_timestamp()
+FROM
+    unnest(
+        CAST(:etl_file_id AS bigint []), CAST(:state AS text []), CAST(:kind AS text []), CAST(:reason AS text []),
+        CAST(:known_file_id AS bigint []), CAST(:rows_loaded AS bigint []), CAST(:rows_duplicate AS bigint []),
+        CAST(:rows_quarantined AS bigint []), CAST(:min_timestamp AS timestamptz []),
+        CAST(:max_timestamp AS timestamptz [])
+    ) AS result (
+        etl_file_id, state, kind, reason, known_file_id, rows_loaded, rows_duplicate, rows_quarantined, min_timestamp,
+        max_timestamp
+    )
+WHERE file.etl_file_id = result.etl_file_id;
+
+-- name: wait
+-- Why an open file is not loaded yet.
+UPDATE etl.file SET reason = :reason WHERE etl_file_id = :id AND etl.is_open(state);
 
 -- name: supersede
 -- Older states of the same path keep rows and counts; their open quarantine lines are closed.
@@ -201,9 +224,9 @@ WHERE
     AND older.first_seen <= newer.first_seen AND older.state = 'found' AND older.before IS NULL;
 
 -- name: note_columns
--- Note columns of these files that the data dictionary lacks.
+-- Note columns of these files that the data dictionary lacks; names are cut where the index could not hold them.
 INSERT INTO etl.unknown_column (name, type, etl_file_id)
-SELECT columns.key, columns.value, file.etl_file_id
+SELECT left(columns.key, 300), left(columns.value, 300), file.etl_file_id
 FROM etl.file, jsonb_each_text(file.extra_columns) AS columns
 WHERE file.etl_file_id = ANY(:ids)
 ORDER BY columns.key, file.etl_file_id

@@ -1,12 +1,12 @@
 -- Advisory locks. Their first keys, in the order in which a session takes them:
 --
---   7100  migration: one process at a time changes the schema (etl/schema.py)
---   7105  maintenance: one process at a time keeps history in shape (etl/maintenance.py)
+--   7100  migration: one process at a time changes the schema (etl/database/schema.py)
+--   7105  maintenance: one process at a time keeps history in shape (etl/history/maintenance.py)
 --   7106  alerts: one process at a time notifies
 --   7101  a batch: one process at a time works on it; second key: its number, modulo 2^31
 --   7102  digests: who brings bytes that several files hold; second key: one of 64 buckets
 --   7103  a day: who changes its rows; second key: days since 1970-01-01
---   7104  making the partition of a day; second key: as for 7103 (also in etl.begin_day and headstart.new_days)
+--   7104  making the partition of a day; second key: as for 7103 (also in etl.begin_day and speculative.new_days)
 --
 -- Of digests and days each session takes the lower numbers first. Who takes them in no order must not wait: try_….
 

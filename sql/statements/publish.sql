@@ -4,18 +4,19 @@
 --
 --   object                         made by                                read by
 --   views staged, staged_reject,   staging.bind                           publish, quality, replay, staging
---     staged_bad
+--     staged_raw, staged_bad
 --   table replaying (replay only)  replay.lock_lines                      replay
 --   table publishing               publish.select_files                   publish.good_rows, publish.bad_rows
---   view good                      publish.good_rows; headstart.rows_of*  publish.insert_all, .insert_new, .leftover,
---                                                                         headstart.left, replay.replayed
+--   view good                      publish.good_rows; speculative.rows_of*  publish.insert_all, .insert_new, .leftover,
+--                                                                         speculative.left, replay.replayed
 --   table bad_row                  publish.bad_rows                       publish.quarantine_bad, replay.still_bad,
---                                                                         headstart.delete_bad
---   view target                    publish.target; headstart.target_day   publish.insert_all
+--                                                                         speculative.delete_bad
+--   view target                    publish.target; speculative.target_day   publish.insert_all
 --   table leftover                 publish.leftover, publish.no_leftover  publish.duplicates, .quarantine_conflicts,
+--                                                                         publish.conflicts_without_raw,
 --                                                                         undo.note_duplicates, replay.replayed, .note
 --
--- publish.forget_views drops good and target; staging.drop drops the views of staging and its tables.
+-- staging.forget_views drops the views; staging.drop drops them and the tables of staging.
 
 -- name: tune
 -- Staging is fresh and has no statistics: a merge join would sort all of it to find that no row is bad. 256 MB: the
@@ -44,9 +45,9 @@ ORDER BY days.day;
 -- Make the partition of a day where it is missing; whether it was.
 SELECT etl.ensure_partition(:day);
 
--- name: forgiven
+-- name: not_counted
 -- Lines of each file that the error budget does not count: rows of days that retention dropped, lines of other logs.
-SELECT forgiven.etl_file_id, count(*) AS lines
+SELECT not_counted.etl_file_id, count(*) AS lines
 FROM (
     SELECT etl_file_id, etl_line
     FROM pg_temp.staged_bad
@@ -56,8 +57,8 @@ FROM (
     SELECT etl_file_id, etl_line
     FROM pg_temp.staged_reject
     WHERE reason = 'other_log'
-) AS forgiven
-GROUP BY forgiven.etl_file_id;
+) AS not_counted
+GROUP BY not_counted.etl_file_id;
 
 -- name: retired
 -- Those of these days that retention dropped.
@@ -195,11 +196,9 @@ WHERE
 
 -- name: no_leftover
 -- Every row was new: an empty table for those who read it.
-CREATE TEMPORARY TABLE leftover (etl_file_id bigint, etl_line bigint, same boolean) ON COMMIT DROP;
-
--- name: forget_views
--- Drop the temporary views of this transaction; its temporary tables go by themselves.
-DROP VIEW IF EXISTS pg_temp.good, pg_temp.target;
+CREATE TEMPORARY TABLE leftover (
+    etl_file_id bigint, etl_line bigint, same boolean, mapped jsonb, existing jsonb
+) ON COMMIT DROP;
 
 -- name: duplicates
 -- Rows of each file that were there already with the same values.
@@ -239,22 +238,41 @@ FROM (
     GROUP BY etl_file_id, etl_line
 ) AS bad
 INNER JOIN pg_temp.staged USING (etl_file_id, etl_line)
-WHERE bad.position <= :most OR bad.etl_file_id IN (SELECT publishing.etl_file_id FROM pg_temp.publishing);
+WHERE
+    bad.etl_file_id = ANY(:ids)
+    AND (bad.position <= :most OR bad.etl_file_id IN (SELECT publishing.etl_file_id FROM pg_temp.publishing));
 
 -- name: quarantine_bad
--- Put the rows of these files that broke a critical rule into quarantine.
-INSERT INTO etl.quarantine (etl_file_id, etl_line, reason, rule, mapped, run_id)
-SELECT etl_file_id, etl_line, rules, rule, mapped, :run
-FROM pg_temp.bad_row
-WHERE etl_file_id = ANY(:ids);
+-- Rows that broke a critical rule, with the bytes of their lines.
+INSERT INTO etl.quarantine (etl_file_id, etl_line, reason, rule, mapped, raw, raw_cut, format, run_id)
+SELECT
+    bad.etl_file_id, bad.etl_line, bad.rules, bad.rule, bad.mapped, raw.raw, coalesce(raw.raw_cut, false), raw.format,
+    :run
+FROM pg_temp.bad_row AS bad
+LEFT JOIN pg_temp.staged_raw AS raw USING (etl_file_id, etl_line)
+WHERE bad.etl_file_id = ANY(:ids);
+
+-- name: conflicts_without_raw
+-- Identity conflicts are known only now; the bytes of these lines were not read before.
+SELECT etl_file_id, etl_line
+FROM pg_temp.leftover
+WHERE
+    NOT same
+    AND NOT EXISTS (
+        SELECT FROM pg_temp.staged_raw AS raw
+        WHERE raw.etl_file_id = leftover.etl_file_id AND raw.etl_line = leftover.etl_line
+    );
 
 -- name: quarantine_conflicts
--- Put rows into quarantine whose identity is in the table with other values: the first one stays.
-INSERT INTO etl.quarantine (etl_file_id, etl_line, reason, rule, mapped, existing, run_id)
-SELECT etl_file_id, etl_line, 'identity_conflict', 'identity_conflict', mapped, existing, :run
+-- Rows whose identity is in the table with other values, with the bytes of their lines.
+INSERT INTO etl.quarantine (etl_file_id, etl_line, reason, rule, mapped, existing, raw, raw_cut, format, run_id)
+SELECT
+    leftover.etl_file_id, leftover.etl_line, 'identity_conflict', 'identity_conflict', leftover.mapped,
+    leftover.existing, raw.raw, coalesce(raw.raw_cut, false), raw.format, :run
 FROM pg_temp.leftover
-WHERE NOT same
--- a line that is replayed is there already
+LEFT JOIN pg_temp.staged_raw AS raw USING (etl_file_id, etl_line)
+WHERE NOT leftover.same
+-- a line that is replayed is there already, bytes and all
 ON CONFLICT ON CONSTRAINT quarantine_identity DO UPDATE
     SET
         reason = excluded.reason, rule = excluded.rule, field = NULL, mapped = excluded.mapped,
@@ -266,14 +284,3 @@ SELECT etl_file_id, count(*) AS rows_quarantined
 FROM etl.quarantine
 WHERE etl_file_id = ANY(:ids)
 GROUP BY etl_file_id;
-
--- name: without_raw
--- Lines in quarantine whose bytes staging does not have: they are read from the file again.
-SELECT etl_file_id, etl_line FROM etl.quarantine
-WHERE etl_file_id = ANY(:ids) AND raw IS NULL
-ORDER BY etl_file_id, etl_line;
-
--- name: add_raw
--- Add the bytes of a line in quarantine.
-UPDATE etl.quarantine SET raw = :raw, raw_cut = :cut, format = CAST(:format AS jsonb)
-WHERE etl_file_id = :id AND etl_line = :line;

@@ -1,13 +1,16 @@
--- Staging: one batch of files as typed rows, its rejects and its bad rows beside it. In statements on one batch the
+-- Staging: one batch of files as typed rows; rejects, bad rows and their bytes beside it. In statements on one batch the
 -- words stage_batch and stage_part stand for the names of its tables, which the program puts in.
 --
 -- The tables are UNLOGGED: crash recovery empties them, and a step that finds less than the ledger says stages again.
 
 -- name: create
--- Make the tables of a batch, without any constraint: rows, rejected lines, and rows that broke a critical rule.
+-- Make the tables of a batch, without any constraint: rows, rejected lines, the bytes of bad rows, and which rows broke
+-- a critical rule.
 CREATE UNLOGGED TABLE etl.stage_batch AS SELECT * FROM zeek.conn WITH NO DATA;
 CREATE UNLOGGED TABLE etl.stage_batch_reject AS
 SELECT etl_file_id, etl_line, raw, raw_cut, format, field, reason, rule FROM etl.quarantine WITH NO DATA;
+CREATE UNLOGGED TABLE etl.stage_batch_raw AS
+SELECT etl_file_id, etl_line, raw, raw_cut, format FROM etl.quarantine WITH NO DATA;
 CREATE UNLOGGED TABLE etl.stage_batch_bad AS
 SELECT etl_file_id, etl_line, reason AS suite, rule FROM etl.quarantine WITH NO DATA;
 
@@ -19,19 +22,31 @@ CREATE UNLOGGED TABLE etl.stage_part () INHERITS (etl.stage_batch);
 -- Whether the tables of a batch are there.
 SELECT
     to_regclass('etl.stage_batch') IS NOT NULL AND to_regclass('etl.stage_batch_reject') IS NOT NULL
-    AND to_regclass('etl.stage_batch_bad') IS NOT NULL;
+    AND to_regclass('etl.stage_batch_raw') IS NOT NULL AND to_regclass('etl.stage_batch_bad') IS NOT NULL;
 
 -- name: bind
 -- Let the statements of this session see the tables of a batch, under names that are always the same.
 CREATE OR REPLACE TEMPORARY VIEW staged AS SELECT * FROM etl.stage_batch;
 CREATE OR REPLACE TEMPORARY VIEW staged_reject AS SELECT * FROM etl.stage_batch_reject;
+CREATE OR REPLACE TEMPORARY VIEW staged_raw AS SELECT * FROM etl.stage_batch_raw;
 CREATE OR REPLACE TEMPORARY VIEW staged_bad AS SELECT * FROM etl.stage_batch_bad;
+
+-- name: forget_views
+-- Drop the temporary views of this session that need the tables of a batch.
+DROP VIEW IF EXISTS
+    pg_temp.good, pg_temp.target, pg_temp.staged, pg_temp.staged_reject, pg_temp.staged_raw, pg_temp.staged_bad;
 
 -- name: drop
 -- Drop the tables of a batch, if there are any. CASCADE: temporary views of a session that ended with its server stay
 -- in the catalog, and hold the tables.
-DROP VIEW IF EXISTS pg_temp.staged, pg_temp.staged_reject, pg_temp.staged_bad;
-DROP TABLE IF EXISTS etl.stage_batch, etl.stage_batch_reject, etl.stage_batch_bad CASCADE;
+DROP VIEW IF EXISTS
+    pg_temp.good, pg_temp.target, pg_temp.staged, pg_temp.staged_reject, pg_temp.staged_raw, pg_temp.staged_bad;
+DROP TABLE IF EXISTS
+    etl.stage_batch, etl.stage_batch_reject, etl.stage_batch_raw, etl.stage_batch_bad CASCADE;
+
+-- name: hardly_wait
+-- Until the transaction ends, give up on a lock that is not free: a reader of staging, such as a dump, may take hours.
+SET LOCAL lock_timeout = '100ms';
 
 -- name: counts
 -- Lines of each file that are in staging, to be compared with the ledger.
@@ -56,3 +71,18 @@ DELETE FROM pg_temp.staged_reject WHERE etl_file_id = :id;
 SELECT etl_file_id, count(DISTINCT etl_line) AS bad
 FROM pg_temp.staged_bad
 GROUP BY etl_file_id;
+
+-- name: without_raw
+-- Bad rows whose bytes were not read again yet, of each file the first ones.
+SELECT bad.etl_file_id, bad.etl_line
+FROM (
+    SELECT etl_file_id, etl_line, row_number() OVER (PARTITION BY etl_file_id ORDER BY etl_line) AS position
+    FROM (SELECT DISTINCT etl_file_id, etl_line FROM pg_temp.staged_bad WHERE etl_file_id = ANY(:ids)) AS lines
+) AS bad
+WHERE
+    (bad.position <= :most OR bad.etl_file_id <> ALL(CAST(:refused AS bigint [])))
+    AND NOT EXISTS (
+        SELECT FROM pg_temp.staged_raw AS raw
+        WHERE raw.etl_file_id = bad.etl_file_id AND raw.etl_line = bad.etl_line
+    )
+ORDER BY bad.etl_file_id, bad.etl_line;

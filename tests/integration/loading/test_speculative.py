@@ -1,4 +1,4 @@
-"""A head start changes when rows are inserted, and nothing else: each case is loaded with and without, and compared."""
+"""Speculative publishing changes when rows are inserted, and nothing else: each case is loaded with and without it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import sqlalchemy as sa
 from etl import pipeline
 from etl.database.store import Store
 from etl.loading import speculative, stage
+from etl.loading.batch import Batch
+from etl.loading.publish import PublishPlan
 from etl.monitoring import verify
 from etl.settings import Settings
 from tests.logs import flow, flows, json_lines, tsv, write
@@ -129,16 +131,17 @@ CASES: list[tuple[Callable[[Path], None], bool]] = [
 
 @pytest.fixture
 def finished(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Batches whose head start was taken over; parts are tiny."""
+    """Batches that were published speculatively; parts are tiny."""
     batches: list[int] = []
-    finish = speculative.HeadStart.finish
+    publish = speculative.SpeculativePublish.publish
 
-    def noted(head: speculative.HeadStart, *arguments: Any) -> Any:
-        found = finish(head, *arguments)
-        batches.append(head.batch_id)
-        return found
+    def noted(ahead: speculative.SpeculativePublish, batch: Batch, plan: PublishPlan) -> bool:
+        committed = publish(ahead, batch, plan)
+        if committed:
+            batches.append(batch.batch_id)
+        return committed
 
-    monkeypatch.setattr(speculative.HeadStart, "finish", noted)
+    monkeypatch.setattr(speculative.SpeculativePublish, "publish", noted)
     monkeypatch.setattr(stage, "PART_BYTES", 5_000)
     monkeypatch.setattr(stage, "FLUSH_BYTES", 2_000)
     return batches
@@ -155,8 +158,10 @@ def everything(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     }
 
 
-def load(url: str, folder: Path, before: Path, statement: str | None) -> dict[str, list[tuple[Any, ...]]]:
-    store = Store.open(url, SETTINGS)
+def load(
+    url: str, folder: Path, before: Path, statement: str | None, *, speculative_publish: bool = True
+) -> dict[str, list[tuple[Any, ...]]]:
+    store = Store.open(url, SETTINGS.model_copy(update={"speculative_publish": speculative_publish}))
     if before.exists():
         pipeline.ingest(store, [str(before)])
     if statement:
@@ -188,7 +193,6 @@ def test_what_is_loaded_is_the_same(
     second_database_url: str,
     finished: list[int],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     case(tmp_path / "logs")
     if there:
@@ -202,9 +206,10 @@ def test_what_is_loaded_is_the_same(
         (tmp_path / "before" / "conn.log").unlink(missing_ok=True)
     with_head = load(database_url, tmp_path / "logs", tmp_path / "before", statement)
     assert bool(finished) == won
-    monkeypatch.setattr(stage, "PART_BYTES", 1 << 30)
     finished.clear()
-    without = load(second_database_url, tmp_path / "logs", tmp_path / "before", statement)
+    without = load(
+        second_database_url, tmp_path / "logs", tmp_path / "before", statement, speculative_publish=False
+    )
     assert finished == []
     assert with_head == without
 
@@ -248,23 +253,24 @@ def test_what_another_session_holds_is_waited_for_in_the_ordinary_order(
         assert other.scalar(sa.text("SELECT count(*) FROM zeek.conn")) == 300
 
 
-def test_a_head_start_that_loses_its_session_is_only_lost(
+def test_a_speculation_that_loses_its_session_is_only_given_up(
     store: Store, finished: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    insert = speculative.HeadStart._insert
+    insert = speculative.SpeculativePublish._insert
 
-    def killed(head: speculative.HeadStart, part: stage.Part) -> None:
-        insert(head, part)
+    def killed(ahead: speculative.SpeculativePublish, part: stage.Part) -> None:
+        insert(ahead, part)
+        assert ahead._batch is not None
         with store.engine.begin() as other:
             other.execute(
                 sa.text(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = :name"
                     " AND datname = current_database()"
                 ),
-                {"name": f"conn-etl publish {head.batch_id}"},
+                {"name": f"conn-etl publish {ahead._batch.batch_id}"},
             )
 
-    monkeypatch.setattr(speculative.HeadStart, "_insert", killed)
+    monkeypatch.setattr(speculative.SpeculativePublish, "_insert", killed)
     pipeline.ingest(store, [str(write(tmp_path / "conn.log", tsv(flows(300))))])
     assert finished == []
     with store.engine.connect() as connection:

@@ -8,7 +8,7 @@ from typing import Any
 
 from etl import pipeline
 from etl.database.store import Store
-from etl.loading import batch
+from etl.loading.batch import Batch
 from tests.logs import flows, tsv, write
 
 
@@ -22,7 +22,7 @@ def test_staging_can_be_dropped_while_another_sessions_views_hold_it(
     (batch_id,) = pipeline.discover(store, "dead", [str(folder)])
     pipeline.stage(store, batch_id)
     with store.loading() as dead:
-        batch.bind(dead, batch_id)
-        dead.commit()
+        with Batch(batch_id=batch_id, connection=dead).bound():
+            pass
         assert pipeline.ingest(store, [str(folder)]).total("rows_loaded") == 5
     assert ask(r"SELECT relname FROM pg_class WHERE relname LIKE 'stage\_%'") == []

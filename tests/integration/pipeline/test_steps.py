@@ -74,7 +74,7 @@ def test_a_batch_of_an_ended_run_is_an_orphan_and_the_next_run_sweeps_it(
 ) -> None:
     pipeline.stage(store, batch)
     pipeline.begin(store, "run-2", "dag", {})
-    assert ask("SELECT count(*) FROM pg_class WHERE relname ~ '^stage_'") == [(3,)]  # run-1 still lives
+    assert ask("SELECT count(*) FROM pg_class WHERE relname ~ '^stage_'") == [(4,)]  # run-1 still lives
     assert pipeline.discover(store, "run-2", [str(tmp_path)]) == []
     pipeline.end(store, "run-1")
     pipeline.begin(store, "run-3", "dag", {})

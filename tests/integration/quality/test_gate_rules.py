@@ -13,7 +13,7 @@ from etl.database import engine
 from etl.database.store import Store
 from etl.errors import EnvironmentProblem, PermanentError
 from etl.fields import REQUIRED, STANDARD_NAMES
-from etl.loading import batch
+from etl.loading.batch import Batch
 from etl.quality import gate, gx, rules
 
 GOOD = {
@@ -91,7 +91,7 @@ UNREADABLE = ["row.shape", *(f"type.{name}" for name in STANDARD_NAMES)]
 
 def stage(connection: Connection, rows: list[dict[str, Any]], rejects: list[str] | None = None) -> None:
     """Put rows on lines 1…n of file 1 of batch 1, rejects behind them."""
-    batch.create(connection, 1)
+    Batch(batch_id=1, connection=connection).create_tables()
     register = "INSERT INTO etl.file (path, size, mtime) SELECT '/x', 1, now() WHERE NOT EXISTS (SELECT FROM etl.file)"
     connection.exec_driver_sql(register)
     for line, row in enumerate(rows, 1):
@@ -115,7 +115,7 @@ def stage(connection: Connection, rows: list[dict[str, Any]], rejects: list[str]
 def judge(store: Store, rows: int) -> tuple[dict[str, gate.Outcome], dict[str, list[int]]]:
     """Outcomes by rule, and lines of staged_bad by rule."""
     with store.loading() as connection, connection.begin():
-        batch.bind(connection, 1)
+        Batch(batch_id=1, connection=connection).bind()
         url = engine.url_as(connection, store.url, store.settings, "test")
         found = gate.gate(connection, url, "etl.stage_1", {1: rows}, pipeline.policy_of(store.settings))
         bad: dict[str, list[int]] = {}
