@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help install lock wheel run up down status test test-unit test-debian test-system test-airflow-matrix coverage mutation lint check-lock audit bench chaos fuzz samples clean
+.PHONY: help install lock wheel run up down status test test-unit test-debian test-system test-airflow-matrix coverage mutation lint check-lock audit bench chaos fuzz docs samples clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -140,6 +140,10 @@ chaos: $(STAMP) ## Kill processes and servers while they work, and look after ea
 
 fuzz: $(STAMP) ## Damaged logs by the million (ARGS="--inputs 1000000 --files 20000 --seed 1")
 	$(PY) -m tests.fuzz.run $(ARGS)
+
+docs: $(STAMP) ## Make docs/fields.md and docs/settings.md again from the code (tests compare them)
+	$(PY) -m etl.mapping.dictionary > docs/fields.md
+	$(VENV)/bin/conn-etl settings --markdown > docs/settings.md
 
 samples: $(STAMP) ## Make samples/logs again (a test proves that it is byte for byte the committed one)
 	$(PY) -m samples.generate

@@ -46,8 +46,6 @@ def _package() -> Iterator[Finding]:
             what=f"another package named etl is in {found[0].parent}: Python imports only the first of the two",
             cure="rename it, or install conn-etl into its own environment",
         )
-    else:
-        yield Finding(level="ok", what="no other package is named etl")
 
 
 def _log_folder(settings: Settings) -> Iterator[Finding]:
