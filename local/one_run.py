@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from etl.database.airflow import as_json
+from local.quick import newest_api_only, prepare_tables, short_sleeps
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -98,9 +99,9 @@ def _quiet(log: Path) -> Iterator[IO[str]]:
 
 def _run(dag_id: str, conf: Mapping[str, Any], terminal: IO[str]) -> Outcome:
     from airflow.dag_processing.dagbag import DagBag
-    from airflow.utils.db import initdb
 
-    initdb()
+    prepare_tables(Path(os.environ["AIRFLOW_HOME"]))
+    newest_api_only()
     bag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
     if (dag := bag.dags.get(dag_id)) is None:
         raise RuntimeError(f"{dag_id} cannot be parsed: {bag.import_errors}")
@@ -117,7 +118,8 @@ def _run(dag_id: str, conf: Mapping[str, Any], terminal: IO[str]) -> Outcome:
         task.on_execute_callback = [begun]
         task.on_failure_callback = [failed]
         task.retry_delay = timedelta(seconds=1)  # somebody is waiting
-    run = dag.test(run_conf=dict(conf))
+    with short_sleeps():
+        run = dag.test(run_conf=dict(conf))
     _show(terminal, "")
     return Outcome(state=str(run.state), run_id=run.run_id, failures=tuple(failures))
 
