@@ -177,6 +177,11 @@ def shown(value: object) -> Any:
     return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text))
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 file``, ``2 files``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def home_of(chosen: Settings) -> Path:
     """Where the embedded server lives."""
     from etl.database import embedded

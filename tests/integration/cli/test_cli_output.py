@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 from pathlib import Path
 
@@ -29,12 +30,17 @@ def log(tmp_path: Path) -> Path:
 
 def test_ingest_says_files_rows_and_where_the_bad_lines_are(say: Say, log: Path) -> None:
     first, again = say("ingest", log.parent), say("ingest", log.parent)
-    assert (first.code, first.out.splitlines(), first.err) == (
-        0,
-        ["1 files: 1 published", COUNTS.format(22, 20, 0, 2), "Quarantined lines: conn-etl quarantine list"],
-        "",
-    )
-    assert again.out.splitlines() == ["1 files: 1 published before", COUNTS.format(0, 0, 0, 0)]
+    files, counts, closing, *advice = first.out.splitlines()
+    assert (first.code, files, counts, first.err) == (0, "1 file: 1 published", COUNTS.format(22, 20, 0, 2), "")
+    span = "2026-03-01 08:00 to 2026-03-01 08:00 UTC"
+    assert re.fullmatch(rf"Loaded 20 rows from 1 file in [\d.]+ s \([\d,]+ rows/s\): {span}\.", closing)
+    assert advice == [
+        "2 rows are in quarantine, with the reason: conn-etl quarantine list",
+        "Next: conn-etl report, or ask a question: conn-etl query",
+    ]
+    files, counts, closing = again.out.splitlines()
+    assert (files, counts) == ("1 file: 1 published before", COUNTS.format(0, 0, 0, 0))
+    assert re.fullmatch(r"No new row in [\d.]+ s\.", closing)
 
 
 def test_ingest_names_what_it_turned_down_and_counts_the_rest(say: Say, log: Path) -> None:
@@ -48,10 +54,8 @@ def test_ingest_names_what_it_turned_down_and_counts_the_rest(say: Say, log: Pat
         ["skipped", str(log.parent / f"dns.{number:02}.log"), "the name is that of another log"]
         for number in range(20)
     ]
-    assert table[21:] == [
-        "… and 2 more: conn-etl status",
-        "Quarantined lines: conn-etl quarantine list",
-    ]
+    assert table[21] == "… and 2 more: conn-etl status"
+    assert table[22].startswith("Loaded 20 rows from 1 file in ")
     assert "dns" not in say("ingest", log.parent).out  # said once; status still knows
 
 
@@ -67,7 +71,7 @@ def test_a_terminal_sees_a_bar_beside_the_answer_and_a_pipe_does_not(database_ur
     os.close(shown)
     size = log.stat().st_size / 1000
     assert f"{size:.1f}/{size:.1f} kB" in said
-    assert answer.splitlines()[0] == b"1 files: 1 published"
+    assert answer.splitlines()[0] == b"1 file: 1 published"
     assert b"\x1b" not in answer
 
 
@@ -100,7 +104,7 @@ def test_unload_says_what_went_and_what_came_back_from_another_file(say: Say, lo
     say("ingest", log, other)
     said = say("unload", log)
     assert said.code == 0
-    assert said.out.splitlines()[0] == "1 files unloaded, 20 rows deleted"
+    assert said.out.splitlines()[0] == "1 file unloaded, 20 rows deleted"
     assert ["20", "published", str(log)] in said.rows
     assert "Loaded again, because they hold some of the same rows" in said.out
     assert ["published", "8", str(other)] in said.rows
@@ -113,7 +117,7 @@ def test_unload_fails_where_the_other_file_cannot_be_loaded_again(say: Say, log:
     say("ingest", log, other)
     stricter = {"CONN_ETL_ERROR_BUDGET_ROWS": "0", "CONN_ETL_ERROR_BUDGET_SHARE": "0"}
     said = say("unload", log, **stricter)
-    assert (said.code, said.out.splitlines()[0]) == (1, "1 files unloaded, 20 rows deleted")
+    assert (said.code, said.out.splitlines()[0]) == (1, "1 file unloaded, 20 rows deleted")
     (line,) = [line for line in said.out.splitlines() if str(other) in line]
     assert line.startswith("published")  # what it holds stays
     assert "more than the error budget of 0" in line
