@@ -1,4 +1,6 @@
-"""The project's counters as Prometheus metrics, read from SQL at one moment; no process has to run for them.
+"""Prometheus metrics, read from SQL at one moment; no process has to run for them.
+
+What can fall is a gauge. What cannot is a counter, summed over ``etl.run``, whose rows never change.
 
 Beside them Airflow sends its own (tasks, runs, pools, schedulers) by StatsD or OpenTelemetry.
 """
@@ -7,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, generate_latest, write_to_textfile
+from prometheus_client import CollectorRegistry, generate_latest, start_http_server, write_to_textfile
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from sqlalchemy.engine import Connection
 
+from etl.database import schema
 from etl.database.engine import execute, free_bytes
+from etl.database.store import Store
 from etl.models import FileState
 from etl.monitoring.windows import RECENT, holes
 from etl.settings import Settings
@@ -44,6 +49,25 @@ def write(metrics: Sequence[Metric], path: Path) -> None:
     write_to_textfile(str(path), _registry(metrics))
 
 
+class _Live(Collector):
+    """Metrics that are read from the database at each scrape."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def collect(self) -> Iterator[Metric]:
+        with self.store.session() as connection:
+            yield from collect(connection, self.store.settings)
+
+
+def serve(store: Store, address: str, port: int) -> int:
+    """Answer scrapes over HTTP in a thread of this process; returns the port (0: the system chooses one)."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Live(store))
+    server, _ = start_http_server(port, address, registry)
+    return int(server.server_port)
+
+
 def _registry(metrics: Sequence[Metric]) -> CollectorRegistry:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Found(metrics))
@@ -57,7 +81,9 @@ def collect(connection: Connection, settings: Settings) -> list[Metric]:
     free = free_bytes(connection)
     with connection.begin():
         return [
+            _build(),
             *_ledger(connection),
+            *_done(connection),
             *_progress(connection),
             *_delay(connection, missing),
             *_room(connection, free),
@@ -89,12 +115,7 @@ def _ledger(connection: Connection) -> Iterator[Metric]:
         "files", "Files in the ledger", ["state"], [([state], files.get(state, 0)) for state in FileState]
     )
     (sums,) = _rows(connection, "rows")
-    terms = [
-        ([term], getattr(sums, f"rows_{term}")) for term in ("read", "loaded", "duplicate", "quarantined")
-    ]
-    yield _counter("rows", "Rows of all files; what is unloaded goes off again", ["term"], terms)
-    sizes = [(["packed"], sums.bytes_packed), (["unpacked"], sums.bytes_read)]
-    yield _counter("read_bytes", "Bytes of logs read", ["form"], sizes)
+    yield _gauge("rows", "Rows of the files in the ledger, as it stands", ["term"], _terms(sums))
     rejects = [([row.rule, row.state], row.lines) for row in _rows(connection, "rejects")]
     yield _gauge(
         "quarantine_lines", "Lines in quarantine, by the rule they broke", ["rule", "state"], rejects
@@ -102,6 +123,36 @@ def _ledger(connection: Connection) -> Iterator[Metric]:
     problems = {row.severity: row.problems for row in _rows(connection, "problems")}
     severities = [([name], problems.get(name, 0)) for name in ("critical", "warning")]
     yield _gauge("problems", "Open problems", ["severity"], severities)
+
+
+def _terms(sums: Any) -> Values:
+    return [
+        ([term], getattr(sums, f"rows_{term}")) for term in ("read", "loaded", "duplicate", "quarantined")
+    ]
+
+
+def _done(connection: Connection) -> Iterator[Metric]:
+    """What all runs that have ended did; an unload or retention takes nothing of it away."""
+    (done,) = _rows(connection, "done")
+    yield _counter("processed_rows", "Rows that runs processed", ["term"], _terms(done))
+    yield _counter("processed_files", "Files that runs read", [], [([], done.files)])
+    sizes = [(["packed"], done.bytes_packed), (["unpacked"], done.bytes_read)]
+    yield _counter("read_bytes", "Bytes of logs that runs read", ["form"], sizes)
+    (check,) = _rows(connection, "last_check")
+    for name, what, moment in (
+        ("last_run", "When the newest run ended", done.newest),
+        ("last_check", "When a day was last checked", check.newest),
+    ):
+        if moment is not None:
+            yield _gauge(f"{name}_timestamp_seconds", what, [], [([], moment)])
+
+
+def _build() -> Metric:
+    """Which program and schema these metrics are of."""
+    labels = {"version": version("conn-etl"), "schema": schema.newest_version()}
+    return _gauge(
+        "build_info", "Version of conn-etl and of its schema", list(labels), [(list(labels.values()), 1)]
+    )
 
 
 def _progress(connection: Connection) -> Iterator[Metric]:

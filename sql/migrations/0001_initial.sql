@@ -152,7 +152,14 @@ CREATE TABLE etl.run (
     kind text NOT NULL CHECK (kind IN ('command', 'dag')),
     arguments jsonb,
     started_at timestamptz NOT NULL DEFAULT now(),
-    ended_at timestamptz
+    ended_at timestamptz,
+    files bigint NOT NULL DEFAULT 0,
+    rows_read bigint NOT NULL DEFAULT 0,
+    rows_loaded bigint NOT NULL DEFAULT 0,
+    rows_duplicate bigint NOT NULL DEFAULT 0,
+    rows_quarantined bigint NOT NULL DEFAULT 0,
+    bytes_packed bigint NOT NULL DEFAULT 0,
+    bytes_read bigint NOT NULL DEFAULT 0
 );
 
 COMMENT ON TABLE etl.run IS 'One run of the command or of a DAG.';
@@ -161,6 +168,14 @@ COMMENT ON COLUMN etl.run.kind IS 'command or dag.';
 COMMENT ON COLUMN etl.run.arguments IS 'What the run was asked to do.';
 COMMENT ON COLUMN etl.run.started_at IS 'When it started.';
 COMMENT ON COLUMN etl.run.ended_at IS 'When it ended; NULL while it runs, and where it was killed.';
+COMMENT ON COLUMN etl.run.files IS
+'Files that it read. This and the counts after it are written when the run ends and never change.';
+COMMENT ON COLUMN etl.run.rows_read IS 'Rows that it read.';
+COMMENT ON COLUMN etl.run.rows_loaded IS 'Rows that it loaded.';
+COMMENT ON COLUMN etl.run.rows_duplicate IS 'Rows that it found in the table already.';
+COMMENT ON COLUMN etl.run.rows_quarantined IS 'Rows that it put into quarantine.';
+COMMENT ON COLUMN etl.run.bytes_packed IS 'Size on disk of the files that it read [bytes].';
+COMMENT ON COLUMN etl.run.bytes_read IS 'Decompressed size of the files that it read [bytes].';
 
 CREATE SEQUENCE etl.batch_id_seq;
 COMMENT ON SEQUENCE etl.batch_id_seq IS 'Numbers of batches: the files that are loaded together.';

@@ -247,8 +247,25 @@ UPDATE etl.run SET ended_at = now()
 WHERE kind = 'dag' AND ended_at IS NULL AND run_id <> :run AND arguments ->> 'dag' = CAST(:dag AS text);
 
 -- name: end_run
--- Close a run.
-UPDATE etl.run SET ended_at = now() WHERE run_id = :run;
+-- Close a run, with what it did: these counts never change, whatever becomes of the rows later.
+UPDATE etl.run
+SET
+    ended_at = now(), files = done.files, rows_read = done.rows_read, rows_loaded = done.rows_loaded,
+    rows_duplicate = done.rows_duplicate, rows_quarantined = done.rows_quarantined,
+    bytes_packed = done.bytes_packed, bytes_read = done.bytes_read
+FROM (
+    SELECT
+        count(*) FILTER (WHERE rows_read IS NOT NULL) AS files,
+        coalesce(sum(rows_read), 0) AS rows_read,
+        coalesce(sum(rows_loaded), 0) AS rows_loaded,
+        coalesce(sum(rows_duplicate), 0) AS rows_duplicate,
+        coalesce(sum(rows_quarantined), 0) AS rows_quarantined,
+        coalesce(sum(size) FILTER (WHERE rows_read IS NOT NULL), 0) AS bytes_packed,
+        coalesce(sum(bytes_read), 0) AS bytes_read
+    FROM etl.file
+    WHERE run_id = :run AND NOT etl.is_open(state)
+) AS done
+WHERE run.run_id = :run;
 
 -- name: run_problems
 -- Files that became refused or failed in a run.

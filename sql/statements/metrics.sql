@@ -3,15 +3,32 @@
 SELECT state, files FROM etl.files_by_state;
 
 -- name: rows
--- Sums over the whole ledger.
+-- Sums over the whole ledger, as it stands: an unload makes them smaller.
 SELECT
     coalesce(sum(rows_read), 0)::bigint AS rows_read,
     coalesce(sum(rows_loaded), 0)::bigint AS rows_loaded,
     coalesce(sum(rows_duplicate), 0)::bigint AS rows_duplicate,
-    coalesce(sum(rows_quarantined), 0)::bigint AS rows_quarantined,
-    coalesce(sum(bytes_read), 0)::bigint AS bytes_read,
-    coalesce(sum(bytes_packed), 0)::bigint AS bytes_packed
+    coalesce(sum(rows_quarantined), 0)::bigint AS rows_quarantined
 FROM etl.files_by_state;
+
+-- name: done
+-- Sums over all runs that have ended, and when the newest one did: these never fall.
+SELECT
+    coalesce(sum(files), 0)::bigint AS files,
+    coalesce(sum(rows_read), 0)::bigint AS rows_read,
+    coalesce(sum(rows_loaded), 0)::bigint AS rows_loaded,
+    coalesce(sum(rows_duplicate), 0)::bigint AS rows_duplicate,
+    coalesce(sum(rows_quarantined), 0)::bigint AS rows_quarantined,
+    coalesce(sum(bytes_packed), 0)::bigint AS bytes_packed,
+    coalesce(sum(bytes_read), 0)::bigint AS bytes_read,
+    extract(EPOCH FROM max(ended_at))::double precision AS newest
+FROM etl.run;
+
+-- name: last_check
+-- When a day was last checked after it was loaded.
+SELECT extract(EPOCH FROM max(created_at))::double precision AS newest
+FROM etl.expectation_result
+WHERE day IS NOT NULL;
 
 -- name: waiting
 -- Files that are found or staged, and their size.

@@ -31,7 +31,12 @@ def log(tmp_path: Path) -> Path:
 def test_ingest_says_files_rows_and_where_the_bad_lines_are(say: Say, log: Path) -> None:
     first, again = say("ingest", log.parent), say("ingest", log.parent)
     files, counts, closing, *advice = first.out.splitlines()
-    assert (first.code, files, counts, first.err) == (0, "1 file: 1 published", COUNTS.format(22, 20, 0, 2), "")
+    assert (first.code, files, counts, first.err) == (
+        0,
+        "1 file: 1 published",
+        COUNTS.format(22, 20, 0, 2),
+        "",
+    )
     span = "2026-03-01 08:00 to 2026-03-01 08:00 UTC"
     assert re.fullmatch(rf"Loaded 20 rows from 1 file in [\d.]+ s \([\d,]+ rows/s\): {span}\.", closing)
     assert advice == [

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from etl import pipeline
+from etl.database import schema
 from etl.database.store import Store
 from etl.monitoring import metrics
 from etl.settings import Settings
@@ -32,7 +35,7 @@ def value(found: dict[Key, float], name: str, **labels: str) -> float:
 def test_an_empty_database_has_zeroes_and_not_nothing(command: Command) -> None:
     found = parsed(command("metrics").stdout)
     assert value(found, "files", state="refused") == 0
-    assert value(found, "rows_total", term="loaded") == 0
+    assert value(found, "processed_rows_total", term="loaded") == 0
     assert value(found, "problems", severity="critical") == 0
 
 
@@ -60,7 +63,9 @@ def test_what_was_loaded_is_counted(command: Command, store: Store, ask: Ask, tm
     assert value(found, "files", state="refused") == 1
     for term in ("read", "loaded", "duplicate", "quarantined"):
         recorded = ask(f"SELECT sum(rows_{term}) FROM etl.file")[0][0]
-        assert value(found, "rows_total", term=term) == recorded > 0, term
+        assert value(found, "rows", term=term) == recorded > 0, term
+        assert value(found, "processed_rows_total", term=term) == recorded, term
+    assert value(found, "processed_files_total") == 5
     assert value(found, "quarantine_lines", rule="type.src_packets", state="open") == 1
     assert value(found, "quarantine_lines", rule="enum.network_connection_state", state="open") == 30
     assert value(found, "missing_windows", sensor="") == 1
@@ -85,7 +90,7 @@ def test_a_file_for_the_node_exporter_and_json(command: Command, store: Store, t
     pipeline.ingest(store, [str(write(tmp_path / "conn.log", tsv(flows(20))))])
     file = tmp_path / "conn_etl.prom"
     assert command("metrics", "--out", file).stdout == ""
-    assert value(parsed(file.read_text()), "rows_total", term="loaded") == 20
+    assert value(parsed(file.read_text()), "rows", term="loaded") == 20
     samples = json.loads(command("metrics", "--json").stdout)["metrics"]
     assert {"name": "conn_etl_files", "labels": {"state": "published"}, "value": 1} in samples
     assert command("metrics", "--out", tmp_path / "nowhere" / "x.prom").returncode == 2
@@ -102,3 +107,40 @@ def test_a_sensor_s_name_cannot_break_the_format(store: Store, tmp_path: Path) -
     with store.session() as connection:
         found = parsed(metrics.text(metrics.collect(connection, Settings())))
     assert value(found, "lag_seconds", sensor=folder.name) > 0
+
+
+def test_an_unload_lowers_the_gauge_and_no_counter(command: Command, store: Store, tmp_path: Path) -> None:
+    log = write(tmp_path / "conn.log", tsv(flows(20)))
+    pipeline.ingest(store, [str(log)])
+    before = parsed(command("metrics").stdout)
+    pipeline.unload(store, [str(log)])
+    after = parsed(command("metrics").stdout)
+    assert (value(before, "rows", term="loaded"), value(after, "rows", term="loaded")) == (20, 0)
+    counters = {key for key in before if key[0].endswith("_total")}
+    assert counters
+    assert all(after[key] >= before[key] for key in counters)
+    assert value(after, "processed_rows_total", term="loaded") == 20
+    assert value(after, "last_run_timestamp_seconds") >= value(before, "last_run_timestamp_seconds")
+    assert {dict(labels)["schema"] for name, labels in after if name == "build_info"} == {
+        schema.newest_version()
+    }
+
+
+def test_scrapes_are_answered_over_http_each_with_the_state_of_its_moment(
+    store: Store, tmp_path: Path
+) -> None:
+    port = metrics.serve(store, "127.0.0.1", 0)
+
+    def scrape() -> dict[Key, float]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
+            return parsed(answer.read().decode())
+
+    assert value(scrape(), "rows", term="loaded") == 0
+    pipeline.ingest(store, [str(write(tmp_path / "conn.log", tsv(flows(20))))])
+    assert value(scrape(), "rows", term="loaded") == 20
+
+
+@pytest.mark.parametrize("address", ["9100", "127.0.0.1:", "127.0.0.1:http"])
+def test_an_address_that_is_none_is_refused(command: Command, address: str) -> None:
+    done = command("metrics", "--listen", address)
+    assert (done.returncode, "is not an address" in done.stderr) == (2, True)
