@@ -214,6 +214,12 @@ class Settings(BaseSettings):
         None, description="retention of quarantined lines that are no longer open"
     )
     keep_results: Duration | None = Field(None, description="retention of rule results")
+    keep_airflow: Duration | None = Field(
+        None, description="retention of Airflow's own runs and task logs, which conn_maintenance cleans"
+    )
+    airflow_database_url: SecretStr | None = Field(
+        None, description="URL of Airflow's own database, for that; if unset, as airflow.cfg says"
+    )
 
     @model_validator(mode="after")
     def _known_names(self) -> Self:

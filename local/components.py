@@ -121,6 +121,7 @@ def environment(place: Place, *, url: str, metadata: str, log_dir: str, port: in
         "AIRFLOW_HOME": str(place.folder),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(place.folder / "plugins"),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata,
+        "CONN_ETL_AIRFLOW_DATABASE_URL": metadata,  # for conn_maintenance, which Airflow hides the other from
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(place.logs / "tasks"),
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),

@@ -12,6 +12,9 @@ On the asset `zeek_conn` (an hourly run that added rows emits it), and at 01:15 
    it drops nothing. The ledger remembers, rollups stay, later rows of such a day go to quarantine as `expired`.
 4. **prune** drops staging that nobody will come back to, settled lines of quarantine after `CONN_ETL_KEEP_QUARANTINE`
    and verdicts after `CONN_ETL_KEEP_RESULTS`; these too are kept unless set.
+5. **clean_airflow** deletes Airflow's runs (`airflow db clean`, for all DAGs) and task logs older than
+   `CONN_ETL_KEEP_AIRFLOW`; unless that is set it is skipped. A task may not see Airflow's database, so
+   `CONN_ETL_AIRFLOW_DATABASE_URL` names it where `airflow.cfg` does not. Log files are those of this worker's machine.
 
 Loads and questions go on beside all of it: indexes are built and days detached `CONCURRENTLY`, which waits for them.
 `conn-etl rollups` and `conn-etl partitions list|ensure|seal|drop` do the same by hand.
@@ -20,6 +23,7 @@ Loads and questions go on beside all of it: indexes are built and days detached 
 - *permission denied to set role "conn_owner"*: **seal** and **retire** act as the owner of the tables. Let the user of
   `conn_postgres` do so (`GRANT conn_owner TO … WITH INHERIT FALSE`), or run both by hand as the owner.
 - *another process maintains the database*: somebody does the same by hand; the next try or run goes on.
+- *airflow db clean failed*: set `CONN_ETL_AIRFLOW_DATABASE_URL`.
 - A step that was killed half-way is finished by the next one.
 """
 
@@ -31,7 +35,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, Asset, task
 
 from etl.airflow.steps import final, new_dag, open_store
-from etl.airflow.versions import BACKOFF, AssetOrTimeSchedule, CronTriggerTimetable
+from etl.airflow.versions import BACKOFF, AirflowSkipException, AssetOrTimeSchedule, CronTriggerTimetable
 
 if TYPE_CHECKING:
     from etl.database.store import Store
@@ -81,6 +85,18 @@ def retire() -> list[str]:
 
 @task
 @final
+def clean_airflow() -> dict[str, int]:
+    """Delete Airflow's old runs and task logs."""
+    from etl.airflow import cleaning
+
+    settings = _store().settings
+    if settings.keep_airflow is None:
+        raise AirflowSkipException("CONN_ETL_KEEP_AIRFLOW is not set")
+    return cleaning.clean(settings, settings.keep_airflow)
+
+
+@task
+@final
 def prune() -> dict[str, int]:
     """Take away what is settled and old."""
     from etl.history import maintenance
@@ -103,4 +119,5 @@ def conn_maintenance() -> DAG:
         refreshed = rollups()
         refreshed >> seal() >> retire()
         refreshed >> prune()
+        clean_airflow()
     return dag

@@ -43,8 +43,9 @@ class Discovered:
         """For a log: first the counts, then each file that waits and each that was taken."""
         known = self.listed - len(self.taken) - len(self.waiting) - self.left_over
         size = sum(size for _, size in self.taken)
+        batches = _count(len(self.batches), "batch", "batches")
         first = (
-            f"{_count(self.listed)} listed: {len(self.taken):,} taken ({size:,} bytes, {_count(len(self.batches), 'batch', 'batches')}), "
+            f"{_count(self.listed)} listed: {len(self.taken):,} taken ({size:,} bytes, {batches}), "
             f"{len(self.waiting):,} waiting, {known:,} final before"
         )
         lines = [

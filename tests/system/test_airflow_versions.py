@@ -27,8 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 ASKED = os.environ.get("AIRFLOW_VERSIONS")
 VERSIONS = (ASKED or "3.1 3.3").split()
 RELEASED = {"3.1": "2026-03-20", "3.2": "2026-06-01", "3.3": "2026-11-01"}
-"""A day soon after the newest patch of each. Packages as they were then are what Airflow's constraints file names; with the
-newest ones an older Airflow may fail (3.2.2 does, by fastapi)."""
+"""A day soon after the newest patch of each. Packages as they were then are what Airflow's constraints file names; with
+the newest ones an older Airflow may fail (3.2.2 does, by fastapi)."""
 DAGS = {"conn_backfill", "conn_ingest", "conn_maintenance", "conn_quality"}
 SAMPLES = ROOT / "samples" / "logs"
 PARSE = """
@@ -39,7 +39,8 @@ try:
 except ImportError:
     from airflow.models.dagbag import DagBag
 bag = DagBag()
-print("\\n" + json.dumps([airflow.__version__, sorted(bag.dags), bag.import_errors, len(ZeekQualityPlugin().fastapi_apps)]))
+apps = len(ZeekQualityPlugin().fastapi_apps)
+print("\\n" + json.dumps([airflow.__version__, sorted(bag.dags), bag.import_errors, apps]))
 """
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
