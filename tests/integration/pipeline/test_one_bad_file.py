@@ -225,9 +225,7 @@ def test_a_path_that_the_ledger_cannot_index_is_reported(store: Store, ask: Ask,
     assert pipeline.ingest(store, [str(folder)]).became_bad == []
 
 
-def test_a_file_without_room_stops_no_other(
-    store: Store, ask: Ask, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_without_room_stops_no_other(store: Store, ask: Ask, folder: Path) -> None:
     from shutil import disk_usage
 
     free = disk_usage("/").free
