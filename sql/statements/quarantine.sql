@@ -39,9 +39,9 @@ ORDER BY file.path;
 
 -- name: exported
 -- Remember lines by their uid that were written as a log: a row of this uid from another file will replace them.
-UPDATE etl.quarantine SET exported_uid = line.uid
-FROM unnest(CAST(:ids AS bigint []), CAST(:uids AS text [])) AS line (quarantine_id, uid)
-WHERE quarantine.quarantine_id = line.quarantine_id AND quarantine.state = 'open';
+UPDATE etl.quarantine SET exported_uid = exported.uid
+FROM unnest(CAST(:ids AS bigint []), CAST(:uids AS text [])) AS exported (quarantine_id, uid)
+WHERE quarantine.quarantine_id = exported.quarantine_id AND quarantine.state = 'open';
 
 -- name: awaits_replacement
 -- Whether open lines were exported as a log.
