@@ -222,7 +222,7 @@ def _settle_older(connection: Connection, chosen: Sequence[int], refused: Sequen
         ("ledger.pass_over", settled),
     ):
         execute(connection, name, ids=ids)
-    if chosen and execute(connection, "quarantine.awaits_replacement").scalar_one():
+    if chosen and execute(connection, "quarantine.awaits_replacement").first() is not None:
         execute(connection, "quarantine.replaced")
 
 

@@ -44,7 +44,8 @@ class Discovered:
         known = self.listed - len(self.taken) - len(self.waiting) - self.left_over
         size = sum(size for _, size in self.taken)
         first = (
-            f"{_count(self.listed)} listed: {len(self.taken):,} taken ({size:,} bytes, {_count(len(self.batches), 'batch', 'batches')}), "
+            f"{_count(self.listed)} listed: {len(self.taken):,} taken ({size:,} bytes, "
+            f"{_count(len(self.batches), 'batch', 'batches')}), "
             f"{len(self.waiting):,} waiting, {known:,} final before"
         )
         lines = [

@@ -44,8 +44,8 @@ FROM unnest(CAST(:ids AS bigint []), CAST(:uids AS text [])) AS exported (quaran
 WHERE quarantine.quarantine_id = exported.quarantine_id AND quarantine.state = 'open';
 
 -- name: awaits_replacement
--- Whether open lines were exported as a log.
-SELECT EXISTS (SELECT FROM etl.quarantine WHERE state = 'open' AND exported_uid IS NOT NULL);
+-- One open line that was exported as a log, if there is any.
+SELECT FROM etl.quarantine WHERE state = 'open' AND exported_uid IS NOT NULL LIMIT 1;
 
 -- name: replaced
 -- Close exported lines whose uid a row has that is published now from another file.
