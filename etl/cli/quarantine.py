@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -15,9 +15,12 @@ from etl.cli.console import CHECKING, Json, actor, dump, in_utc, out, store, tab
 from etl.errors import Misuse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from etl.quarantine.replay import QuarantineFilter
+    from etl.quarantine.lines import Line, QuarantineFilter
+
+WIDEST = 60
+"""Characters of a value that a list shows."""
 
 quarantine = typer.Typer(
     no_args_is_help=True, help="List, show, export, replay and discard lines that were not loaded."
@@ -52,40 +55,46 @@ def list_(  # noqa: PLR0913  a verb's options are its arguments
     as_json: Json = False,
 ) -> None:
     """List quarantined lines, by file, rule, reason, state or time."""
-    from etl.database.engine import execute
+    from etl.quarantine import lines
 
-    chosen = {"path": file, "rule": rule, "reason": reason, "state": state, "most": most}
+    wanted = _filter(None, file, rule, reason, since, until, every=True)
     with store().session() as connection:
-        rows = execute(connection, "quarantine.list", since=in_utc(since), until=in_utc(until), **chosen)
-        lines = [dict(row) for row in rows.mappings()]
+        listed = lines.listed(connection, wanted, state, most)
     if as_json:
-        dump({"lines": lines})
+        dump({"lines": [asdict(line) for line in listed]})
         return
     columns = ("id", "file", "line", "rule", "reason", "field", "state")
-    keys = ("quarantine_id", "path", "etl_line", "rule", "reason", "field", "state")
-    table("Quarantine", columns, [[line[key] for key in keys] for line in lines])
+    table(
+        "Quarantine",
+        columns,
+        [(r.quarantine_id, r.path, r.etl_line, r.rule, r.reason, _at_fault(r), r.state) for r in listed],
+    )
+
+
+def _at_fault(line: Line) -> str | None:
+    """Such as ``id.resp_h = 8.8.8.999``."""
+    if line.field is None or line.value is None:
+        return line.field
+    value = line.value if len(line.value) <= WIDEST else f"{line.value[:WIDEST]}…"
+    return f"{line.field} = {value}"
 
 
 @quarantine.command()
 def show(quarantine_id: int, *, as_json: Json = False) -> None:
-    """Show one line: its raw bytes, the mapped values, the conflicting row if there is one, and what was done."""
-    from etl.database.engine import execute
+    """Show one line: its bytes under their header, the mapped values, the conflicting row, and what was done."""
+    from etl.quarantine import lines
 
     with store().session() as connection:
-        row = execute(connection, "quarantine.show", id=quarantine_id).mappings().one_or_none()
-        actions = [
-            dict(action) for action in execute(connection, "replay.actions", id=quarantine_id).mappings()
-        ]
-    if row is None:
-        raise Misuse(f"there is no line {quarantine_id} in quarantine", hint="see `conn-etl quarantine list`")
-    raw = bytes(row["raw"]).decode("utf-8", "backslashreplace") if row["raw"] is not None else None
-    line = {**row, "raw": raw, "actions": actions}
+        line = lines.shown(connection, quarantine_id)
+    raw = line["raw"].decode("utf-8", "backslashreplace") if line["raw"] is not None else None
     if as_json:
-        dump(line)
+        dump({**{key: value for key, value in line.items() if key != "cells"}, "raw": raw})
         return
-    for key in ("path", "etl_line", "rule", "reason", "field", "state", "created_at", "raw_cut"):
+    for key in ("path", "etl_line", "rule", "reason", "field", "value", "state", "created_at", "raw_cut"):
         out.print(f"{key:>12}  {line[key]}", markup=False)
     out.print(f"{'raw':>12}  {raw!r}", markup=False, soft_wrap=True)
+    for text in pointed(line["cells"], line["field"], out.width):
+        out.print(text, markup=False, highlight=False, soft_wrap=True)
     if line["mapped"]:
         existing = line["existing"] or {}
         columns = ("column", "as mapped", "in the table") if existing else ("column", "as mapped")
@@ -94,8 +103,32 @@ def show(quarantine_id: int, *, as_json: Json = False) -> None:
             for name, value in line["mapped"].items()
         ]
         table("Values", columns, cells)
-    if actions:
+    if actions := line["actions"]:
         table("Done about it", tuple(actions[0]), [list(action.values()) for action in actions])
+
+
+def pointed(cells: Mapping[str, str], at_fault: str | None, width: int) -> Iterator[str]:
+    """The line's cells under their names, as many beside each other as fit, and ^ under the one at fault."""
+    row: list[tuple[str, str]] = []
+    for name, value in cells.items():
+        shown = value.encode("unicode_escape").decode() if not value.isprintable() else value
+        cell = (name, shown if len(shown) <= WIDEST else f"{shown[:WIDEST]}…")
+        if row and sum(max(map(len, one)) + 2 for one in (*row, cell)) > width:
+            yield from _row(row, at_fault)
+            row = []
+        row.append(cell)
+    if row:
+        yield from _row(row, at_fault)
+
+
+def _row(cells: Sequence[tuple[str, str]], at_fault: str | None) -> Iterator[str]:
+    widths = [max(map(len, cell)) for cell in cells]
+    yield ""
+    for part in (0, 1):
+        yield "  ".join(cell[part].ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+    marks = ["^" * max(1, len(value)) if name == at_fault else "" for name, value in cells]
+    if any(marks):
+        yield "  ".join(mark.ljust(width) for mark, width in zip(marks, widths, strict=True)).rstrip()
 
 
 @quarantine.command()
@@ -108,23 +141,24 @@ def export(  # noqa: PLR0913  a verb's options are its arguments
     since: Since = None,
     until: Until = None,
     as_log: Annotated[
-        bool, typer.Option("--as-log", help="Write a log with headers, to be corrected by hand and ingested.")
+        bool,
+        typer.Option(
+            "--as-log",
+            help="Write a log with headers, to be corrected by hand and ingested; that closes the lines.",
+        ),
     ] = False,
     to: Annotated[Path | None, typer.Option("--out", help="Write to this file instead of stdout.")] = None,
 ) -> None:
     """Write the open lines as JSON lines, or as a log."""
-    from etl.quarantine import replay
+    from etl.quarantine.export import export
 
-    write = replay.write_log if as_log else _write_json
-    with store().session() as connection:
-        chosen = _choice(ids, file, rule, reason, since, until, every=True)
-        lines = replay.lines(connection, chosen)
-        if to is None:
-            _as_bytes_were(sys.stdout)
-            write(lines, sys.stdout)
-        else:
-            with to.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
-                write(lines, stream)
+    wanted = _filter(ids, file, rule, reason, since, until, every=True)
+    if to is None:
+        _as_bytes_were(sys.stdout)
+        export(store(), wanted, sys.stdout, as_log=as_log)
+    else:
+        with to.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            export(store(), wanted, stream, as_log=as_log)
 
 
 def _as_bytes_were(stream: TextIO) -> None:
@@ -133,18 +167,10 @@ def _as_bytes_were(stream: TextIO) -> None:
         stream.reconfigure(encoding="utf-8", errors="surrogateescape")
 
 
-def _write_json(lines: Iterable[Mapping[Any, Any]], stream: TextIO) -> None:
+def _replay(wanted: QuarantineFilter, why: str, *, as_json: bool) -> None:
     from etl.quarantine import replay
 
-    stream.writelines(
-        json.dumps(replay.as_json(line), default=str, ensure_ascii=False) + "\n" for line in lines
-    )
-
-
-def _replay(chosen: QuarantineFilter, why: str, *, as_json: bool) -> None:
-    from etl.quarantine import replay
-
-    done = replay.replay(store(), chosen, actor=actor(), why=why)
+    done = replay.replay(store(), wanted, actor=actor(), why=why)
     if as_json:
         dump({"run": done.run_id, "outcomes": done.outcomes, "not_replayable": done.not_replayable})
         return
@@ -153,10 +179,10 @@ def _replay(chosen: QuarantineFilter, why: str, *, as_json: bool) -> None:
         table("Not replayable", ("because", "lines"), sorted(done.not_replayable.items()))
 
 
-def _discard(chosen: QuarantineFilter, why: str, *, as_json: bool) -> None:
-    from etl.quarantine import replay
+def _discard(wanted: QuarantineFilter, why: str, *, as_json: bool) -> None:
+    from etl.quarantine.discard import discard
 
-    lines = replay.discard(store(), chosen, actor=actor(), why=why)
+    lines = discard(store(), wanted, actor=actor(), why=why)
     if as_json:
         dump({"discarded": lines})
     else:
@@ -178,7 +204,7 @@ def _acting(act: Callable[..., None]) -> Callable[..., None]:
         why: Why = "",
         as_json: Json = False,
     ) -> None:
-        act(_choice(ids, file, rule, reason, since, until, every=every), why, as_json=as_json)
+        act(_filter(ids, file, rule, reason, since, until, every=every), why, as_json=as_json)
 
     return verb
 
@@ -191,7 +217,7 @@ quarantine.command("discard", help="Close open lines for good. They are still co
 )
 
 
-def _choice(
+def _filter(
     ids: list[int] | None,
     file: str | None,
     rule: str | None,
@@ -201,7 +227,7 @@ def _choice(
     *,
     every: bool,
 ) -> QuarantineFilter:
-    from etl.quarantine.replay import QuarantineFilter
+    from etl.quarantine.lines import QuarantineFilter
 
     if not (every or ids or any((file, rule, reason, since, until))):
         raise Misuse("which lines?", hint="give numbers, --file, --rule, --reason, --since, --until or --all")

@@ -89,9 +89,10 @@ def verify(*, as_json: Json = False) -> None:
     from etl.database import schema
     from etl.monitoring import verify
 
-    with store().session() as connection:
+    target = store()
+    with target.session() as connection:
         schema.require_current(connection)
-        faults = verify.faults(connection)
+        faults = verify.faults(connection, target.settings.aliases)
     if as_json:
         dump({"faults": [{"file": f.etl_file_id, "path": f.path, "what": f.what} for f in faults]})
     elif faults:

@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 from etl.database import engine, locks
 from etl.history import days as table_days
 from etl.history import rollups
+from etl.history.one_by_one import OneByOne
 from etl.loading import batch, ledger
 
 if TYPE_CHECKING:
@@ -56,7 +57,14 @@ def refresh(store: Store, *, everything: bool = False) -> tuple[int, int]:
     with store.loading() as connection, locks.maintenance(connection):
         if everything:
             rollups.touch_all(connection)
-        return rollups.recompute(connection), rollups.refresh_tops(connection)
+        hours = days = 0
+        pieces = OneByOne()
+        with pieces.one("hours"):
+            hours = rollups.recompute(connection)
+        with pieces.one("top addresses"):
+            days = rollups.refresh_tops(connection)
+        pieces.raise_failures()
+        return hours, days
 
 
 def seal(store: Store, days: Sequence[date] = ()) -> list[date]:
@@ -68,10 +76,13 @@ def seal(store: Store, days: Sequence[date] = ()) -> list[date]:
     if not chosen:
         return []
     with _owning(store) as (connection, alone):
+        pieces = OneByOne()
         for day in chosen:
-            table_days.seal(alone, day)
-            rollups.recompute(connection, day)
-            rollups.refresh_top(connection, day)
+            with pieces.one(f"{day}"):
+                table_days.seal(alone, day)
+                rollups.recompute(connection, day)
+                rollups.refresh_top(connection, day)
+        pieces.raise_failures()
     return chosen
 
 
@@ -94,8 +105,11 @@ def drop(store: Store, days: dict[date, str]) -> list[date]:
         return []
     with _owning(store) as (connection, alone):
         chosen = dict.fromkeys(table_days.unfinished(connection), "interrupted") | days
+        pieces = OneByOne()
         for day, reason in chosen.items():
-            table_days.retire(connection, alone, day, reason)
+            with pieces.one(f"{day}"):
+                table_days.retire(connection, alone, day, reason)
+        pieces.raise_failures()
     return list(chosen)
 
 
@@ -103,18 +117,21 @@ def prune(store: Store) -> Pruned:
     """Take away staging that nobody will come back to, and what the settings ``keep_…`` let go."""
     settings = store.settings
     with store.loading() as connection, locks.maintenance(connection):
-        left_over = 0
+        left_over = results = lines = 0
+        pieces = OneByOne()
         for batch_id in ledger.orphans(connection, settings.claim_for):
-            left_over += batch.drop_leftover(connection, batch_id)
-        results = lines = 0
-        with connection.begin():
+            with pieces.one(f"staging of batch {batch_id}"):
+                left_over += batch.drop_leftover(connection, batch_id)
+        with pieces.one("results of rules"), connection.begin():
             if settings.keep_results is not None:
                 results = engine.execute(
                     connection, "partitions.prune_results", keep=settings.keep_results
                 ).rowcount
+        with pieces.one("settled lines of quarantine"), connection.begin():
             if settings.keep_quarantine is not None:
                 rows = engine.execute(
                     connection, "partitions.prune_quarantine", keep=settings.keep_quarantine
                 )
                 lines = sum(row.deleted for row in rows)
+        pieces.raise_failures()
     return Pruned(staging=left_over, results=results, quarantine=lines)

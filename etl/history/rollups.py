@@ -17,6 +17,7 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy.engine import Connection
 
 from etl.database.engine import execute
+from etl.history.one_by_one import OneByOne
 
 TOP = 100
 """Addresses of a sealed day that are kept, by bytes and by connections each."""
@@ -49,12 +50,14 @@ def recompute(connection: Connection, day: date | None = None) -> int:
     """
     with connection.begin():
         hours = [row.hour for row in execute(connection, "rollups.due", day=day)]
+    pieces = OneByOne()
     for hour in hours:
-        with connection.begin():
+        with pieces.one(f"the hour {hour:%Y-%m-%d %H:%M} UTC"), connection.begin():
             execute(connection, "rollups.forget", hour=hour)
             execute(connection, "rollups.clear", hour=hour)
             execute(connection, "rollups.add", hour=hour, next_hour=hour + HOUR)
             execute(connection, "rollups.top_is_stale", day=hour.astimezone(UTC).date())
+    pieces.raise_failures()
     return len(hours)
 
 
@@ -62,8 +65,11 @@ def refresh_tops(connection: Connection) -> int:
     """Make the top addresses anew of sealed days that changed; returns the number of days."""
     with connection.begin():
         days = [row.day for row in execute(connection, "rollups.stale_tops")]
+    pieces = OneByOne()
     for day in days:
-        refresh_top(connection, day)
+        with pieces.one(f"top addresses of {day}"):
+            refresh_top(connection, day)
+    pieces.raise_failures()
     return len(days)
 
 

@@ -19,6 +19,9 @@ from etl.models import FileState, FoundFile
 CHUNK = 5_000
 """Files registered by one statement."""
 
+PATH_BYTES = 2_000
+"""Bytes of a path that the ledger's index is sure to hold, sensor, size and time beside it."""
+
 REASON_LENGTH = 2_000
 """Characters of a reason that are kept: it may repeat something from a log."""
 

@@ -222,6 +222,8 @@ def _settle_older(connection: Connection, chosen: Sequence[int], refused: Sequen
         ("ledger.pass_over", settled),
     ):
         execute(connection, name, ids=ids)
+    if chosen and execute(connection, "quarantine.awaits_replacement").first() is not None:
+        execute(connection, "quarantine.replaced")
 
 
 def fail(connection: Connection, file: BatchFile, error: FileError) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from etl.database.engine import execute
 from etl.history import rollups
 from etl.models import FileState
+from etl.monitoring import verify_raw
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,15 +24,18 @@ class Disagreement:
     what: str
 
 
-def faults(connection: Connection) -> list[Disagreement]:
-    """Every disagreement, none where all is well. Reads the whole of zeek.conn once, beside running loads."""
+def faults(connection: Connection, aliases: Mapping[str, str] | None = None) -> list[Disagreement]:
+    """Every disagreement, none where all is well. Reads the whole of zeek.conn once, beside running loads.
+
+    aliases: source column → Zeek field, as the settings have it.
+    """
     with connection.begin():
         # READ ONLY is not to be had: the look for working processes takes locks, though of none that waits
         execute(connection, "session.snapshot")
-        return disagreements(connection)
+        return disagreements(connection, aliases or {})
 
 
-def disagreements(connection: Connection) -> list[Disagreement]:
+def disagreements(connection: Connection, aliases: Mapping[str, str]) -> list[Disagreement]:
     """The same, as the caller's transaction sees it."""
     found = {row.etl_file_id: row for row in execute(connection, "verify.by_file")}
     problems = [
@@ -47,7 +51,20 @@ def disagreements(connection: Connection) -> list[Disagreement]:
         )
         for i, row in found.items()
     ]
-    return problems + strangers + list(_leftovers(connection)) + list(_rollups(connection))
+    return (
+        problems
+        + strangers
+        + list(_leftovers(connection))
+        + list(_rollups(connection))
+        + [
+            Disagreement(
+                etl_file_id=line.etl_file_id,
+                path=line.path,
+                what=f"the bytes of line {line.etl_line:,} in quarantine are not those of its values: {what}",
+            )
+            for line, what in verify_raw.wrong_lines(connection, aliases)
+        ]
+    )
 
 
 def _rollups(connection: Connection) -> Iterator[Disagreement]:

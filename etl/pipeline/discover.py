@@ -6,7 +6,9 @@ others no more is kept than it takes to put them in order.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,14 +18,17 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from etl import source
-from etl.errors import FileError
+from etl.errors import FileError, PathTooLong
 from etl.loading import ledger, undo
+from etl.loading.single_out import as_file_error, single_out
 from etl.models import FileState, FoundFile
 from etl.pipeline.discovered import WaitingFile
 from etl.pipeline.evidence import content, half_written, whole
 from etl.settings import Settings
 
 Row = sa.Row[Any]
+log = logging.getLogger(__name__)
+
 _BEGINNING = datetime.fromtimestamp(0, UTC)
 
 
@@ -157,13 +162,49 @@ def _entered(
         if not ready[-1]:
             result.unsettled.append(_unsettled(file, now, first_seen, settings))
         judged.append(file if taken or not ready[-1] else _with_twin(file, settings))
-    rows = ledger.register(connection, judged)
+    judged, rows = _registered(connection, judged)
     result.given += [row.etl_file_id for row in rows]
     result.usable += [r.etl_file_id for f, r in zip(judged, rows, strict=True) if f.turned_down is None]
     _turn_down(connection, judged, rows, request.run_id)
     chosen = [(f, r) for f, r, ok in zip(judged, rows, ready, strict=True) if ok and f.turned_down is None]
     again = _opened_again(connection, [row for _, row in chosen], request, settings)
     return [(f, r) for f, r in chosen if FileState(r.state).is_open or r.etl_file_id in again]
+
+
+def _registered(connection: Connection, files: Sequence[FoundFile]) -> tuple[list[FoundFile], list[Row]]:
+    """Enter the files; one that the ledger refuses as it is stands in it under a shortened path, with the reason."""
+    rows: dict[str, Row] = {}
+
+    def register(some: Sequence[FoundFile]) -> None:
+        rows.update(zip([file.path for file in some], ledger.register(connection, some), strict=True))
+
+    entered = [_shortened(file) if len(file.path.encode()) > ledger.PATH_BYTES else file for file in files]
+    if not entered:
+        return [], []
+    refused = {failure.item.path: failure.error for failure in single_out(entered, register)}
+    for path, error in refused.items():
+        log.error("%s: the ledger refuses it", path, exc_info=error)
+    entered = [
+        replace(_shortened(file), turned_down=as_file_error(refused[file.path]))
+        if file.path in refused
+        else file
+        for file in entered
+    ]
+    if refused:
+        register(entered)
+    return entered, [rows[file.path] for file in entered]
+
+
+def _shortened(file: FoundFile) -> FoundFile:
+    """The file under the beginning of its path and a digest of all of it, turned down."""
+    full = file.path.encode()
+    digest = hashlib.sha256(full).hexdigest()
+    begin = full[: ledger.PATH_BYTES // 2].decode(errors="ignore")
+    error = PathTooLong(
+        f"its path has {len(full):,} bytes, the ledger takes {ledger.PATH_BYTES:,}",
+        hint="move it to a folder with a shorter name",
+    )
+    return replace(file, path=f"{begin}…{digest}", turned_down=error)
 
 
 def _unsettled(

@@ -16,7 +16,15 @@ from functools import partial
 from etl import source
 from etl.database import engine
 from etl.database.store import Store
-from etl.errors import DayRetired, FileError, NoRoom, PermanentError, TooLarge, TransientError
+from etl.errors import (
+    DatabaseRefused,
+    DayRetired,
+    FileError,
+    NoRoom,
+    PermanentError,
+    TooLarge,
+    TransientError,
+)
 from etl.loading import batch as batches
 from etl.loading import ledger, raw_lines
 from etl.loading import publish as publishing
@@ -101,32 +109,38 @@ def publish_claimed(store: Store, batch: Batch) -> None:
     """
     if not batch.files:
         return
-    failures = single_out(batch.files, lambda files: _settle(store, batch.only(files)))
+    failures: list[Failure[BatchFile]] = []
+    failures += single_out(batch.files, lambda files: failures.extend(_settle(store, batch.only(files))))
     batch.drop()
-    _fail(batch, failures)
-    for failure in failures:
-        if isinstance(failure.error, NoRoom):
-            raise failure.error
+    if len(failures) == len(batch.files) and type(failures[0].error) is PermanentError:
+        raise failures[0].error
+    problems = [_fail(batch, failure) for failure in failures]
+    for problem in filter(None, problems):
+        raise problem
 
 
-def _fail(batch: Batch, failures: Sequence[Failure[BatchFile]]) -> None:
-    """Make files final that cannot be loaded; those for which there is no room now stay open, with the reason."""
-    everywhere = len(failures) == len(batch.files)
-    for failure in failures:
-        file, error = failure.item, failure.error
-        if isinstance(error, TransientError):
-            with batch.connection.begin():
-                engine.execute(batch.connection, "ledger.wait", id=file.etl_file_id, reason=str(error))
-            continue
-        if everywhere and type(error) is PermanentError:
-            raise error
-        if not isinstance(error, FileError):
-            log.error("%s: it cannot be loaded, the other files go on", file.path, exc_info=error)
-        publishing.fail(batch.connection, file, as_file_error(error))
+def _fail(batch: Batch, failure: Failure[BatchFile]) -> Exception | None:
+    """Make a file final that cannot be loaded; one for which there is no room now stays open, with the reason.
+
+    Returns the error of a file that stays open.
+    """
+    file, error = failure.item, failure.error
+    if isinstance(error, TransientError):
+        with batch.connection.begin():
+            engine.execute(batch.connection, "ledger.wait", id=file.etl_file_id, reason=str(error))
+        return error
+    if not isinstance(error, FileError):
+        log.error("%s: it cannot be loaded, the other files go on", file.path, exc_info=error)
+    try:
+        with engine.translated():
+            publishing.fail(batch.connection, file, as_file_error(error))
+    except DatabaseRefused as refused:
+        return refused
+    return None
 
 
-def _settle(store: Store, batch: Batch) -> None:
-    """Stage, judge and publish these files; those that the database refuses at the end become failed."""
+def _settle(store: Store, batch: Batch) -> list[Failure[BatchFile]]:
+    """Stage, judge and publish these files; returns those that the database refuses at the end."""
     settings = store.settings
     with _ahead(store) as ahead:
         batch = _validated(store, batch, ahead)
@@ -134,9 +148,10 @@ def _settle(store: Store, batch: Batch) -> None:
         read_raw = partial(lines_of, settings=settings)
         try:
             plan = publishing.prepare(batch, budget_of(settings), settings.max_new_days, read_raw)
-            if not ahead.publish(batch, plan):
-                publishing.make_days(batch.connection, plan.new_days)
-                _fail(batch, single_out(batch.files, partial(_publish, batch, plan, read_raw)))
+            if ahead.publish(batch, plan):
+                return []
+            publishing.make_days(batch.connection, plan.new_days)
+            return single_out(batch.files, partial(_publish, batch, plan, read_raw))
         except DayRetired:
             ledger.judge_again(batch.connection, batch.batch_id)
             raise

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
@@ -16,15 +15,7 @@ from etl.database.locks import lock_days, lock_digests
 from etl.loading.batch import Batch, forget_views
 from etl.loading.insert import Counts, insert_good
 from etl.loading.publish import make_days, require_days_present
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AuditEntry:
-    """Who replays or discards, why, and in which run."""
-
-    actor: str
-    why: str
-    run_id: str
+from etl.quarantine.audit import AuditEntry
 
 
 def make_days_of(batch: Batch, files: Sequence[int]) -> None:
@@ -51,14 +42,14 @@ def publish(batch: Batch, ids: Sequence[int], files: Sequence[int], entry: Audit
     """
     with batch.bound() as connection:
         lock_digests(
-            connection, [bytes(r.digest) for r in execute(connection, "replay.digests", ids=list(files))]
+            connection, [bytes(r.digest) for r in execute(connection, "quarantine.digests", ids=list(files))]
         )
         days = sorted({row.day for row in execute(connection, "publish.days", ids=list(files))})
         lock_days(connection, days)
         require_days_present(connection, days)
         execute(connection, "undo.lock", ids=list(files))
-        execute(connection, "replay.lock_lines", ids=list(ids))
-        execute(connection, "replay.leave_out")
+        execute(connection, "quarantine.lock_lines", ids=list(ids))
+        execute(connection, "quarantine.leave_out")
         execute(connection, "publish.select_files", ids=list(files))
         execute(connection, "publish.good_rows")
         execute(connection, "publish.bad_rows", ids=list(files), most=0)
@@ -68,9 +59,9 @@ def publish(batch: Batch, ids: Sequence[int], files: Sequence[int], entry: Audit
             execute(connection, "publish.quarantine_conflicts", run=None)
         else:
             execute(connection, "publish.no_leftover")
-        execute(connection, "replay.still_bad")
-        execute(connection, "replay.replayed", actor=entry.actor, why=entry.why)
-        execute(connection, "replay.note", actor=entry.actor, why=entry.why, run=entry.run_id)
+        execute(connection, "quarantine.still_bad")
+        execute(connection, "quarantine.replayed", actor=entry.actor, why=entry.why)
+        execute(connection, "quarantine.note", actor=entry.actor, why=entry.why, run=entry.run_id)
         total = _move(connection, counts, entry.run_id)
         forget_views(connection)
     batch.drop()
@@ -80,7 +71,7 @@ def publish(batch: Batch, ids: Sequence[int], files: Sequence[int], entry: Audit
 def _move(connection: Connection, counts: Counts, run_id: str) -> Counter[str]:
     """Give each file its new terms, from what the INSERT returned and what the join on the key found."""
     by_file: dict[int, Counter[str]] = defaultdict(Counter)
-    for row in execute(connection, "replay.outcomes", run=run_id):
+    for row in execute(connection, "quarantine.outcomes", run=run_id):
         by_file[row.etl_file_id][row.outcome] += row.lines
     total: Counter[str] = Counter()
     for etl_file_id, outcomes in sorted(by_file.items()):
@@ -92,7 +83,7 @@ def _move(connection: Connection, counts: Counts, run_id: str) -> Counter[str]:
             )
         execute(
             connection,
-            "replay.move",
+            "quarantine.move",
             id=etl_file_id,
             published=published,
             duplicate=duplicate,

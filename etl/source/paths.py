@@ -17,6 +17,7 @@ from etl.source import remote, stdin
 from etl.source.names import PACKED, base
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 def ledger_path(path: Path | str) -> str:
@@ -54,7 +55,10 @@ def named(target: str) -> str:
 
 def mtime_of(status: os.stat_result) -> datetime:
     """Exact to the microsecond: a float of seconds would not be the same twice."""
-    return _EPOCH + timedelta(microseconds=status.st_mtime_ns // 1_000)
+    try:
+        return _EPOCH + timedelta(microseconds=status.st_mtime_ns // 1_000)
+    except OverflowError:  # a file system may hold years that neither Python nor PostgreSQL can
+        return _LATEST
 
 
 def status_of(text: str) -> tuple[int, datetime] | None:

@@ -337,10 +337,12 @@ CREATE TABLE etl.quarantine (
     resolved_at timestamptz,
     resolved_by text,
     resolution text,
+    exported_uid text,
     CONSTRAINT quarantine_identity UNIQUE (etl_file_id, etl_line)
 );
 
 CREATE INDEX quarantine_open ON etl.quarantine (etl_file_id) WHERE state = 'open';
+CREATE INDEX quarantine_exported ON etl.quarantine (quarantine_id) WHERE state = 'open' AND exported_uid IS NOT NULL;
 
 COMMENT ON TABLE etl.quarantine IS 'Lines that did not reach zeek.conn, with all that is needed to try them again.';
 COMMENT ON COLUMN etl.quarantine.quarantine_id IS 'Number of the line in quarantine.';
@@ -363,6 +365,8 @@ COMMENT ON COLUMN etl.quarantine.created_at IS 'When it was put here.';
 COMMENT ON COLUMN etl.quarantine.resolved_at IS 'When it left the state open.';
 COMMENT ON COLUMN etl.quarantine.resolved_by IS 'Who resolved it.';
 COMMENT ON COLUMN etl.quarantine.resolution IS 'Why it was resolved in this way.';
+COMMENT ON COLUMN etl.quarantine.exported_uid IS
+'The uid of a line that was exported as a log: a row of this uid from another file closes the line as replaced.';
 
 CREATE TABLE etl.quarantine_action (
     quarantine_action_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -3,18 +3,18 @@
 -- Its temporary objects, in the order in which they are made; tables go at the end of the transaction:
 --
 --   object                         made by                                read by
---   views staged, staged_reject,   staging.bind                           publish, quality, replay, staging
+--   views staged, staged_reject,   staging.bind                           publish, quality, quarantine, staging
 --     staged_raw, staged_bad
---   table replaying (replay only)  replay.lock_lines                      replay
+--   table replaying (replay only)  quarantine.lock_lines                  quarantine
 --   table publishing               publish.select_files                   publish.good_rows, publish.bad_rows
 --   view good                      publish.good_rows; speculative.rows_of*  publish.insert_all, .insert_new, .leftover,
---                                                                         speculative.left, replay.replayed
---   table bad_row                  publish.bad_rows                       publish.quarantine_bad, replay.still_bad,
+--                                                                         speculative.left, quarantine.replayed
+--   table bad_row                  publish.bad_rows                       publish.quarantine_bad, quarantine.still_bad,
 --                                                                         speculative.delete_bad
 --   view target                    publish.target; speculative.target_day   publish.insert_all
 --   table leftover                 publish.leftover, publish.no_leftover  publish.duplicates, .quarantine_conflicts,
 --                                                                         publish.conflicts_without_raw,
---                                                                         undo.note_duplicates, replay.replayed, .note
+--                                                                         undo.note_duplicates, quarantine.replayed, .note
 --
 -- staging.forget_views drops the views; staging.drop drops them and the tables of staging.
 

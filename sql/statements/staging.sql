@@ -1,5 +1,5 @@
--- Staging: one batch of files as typed rows; rejects, bad rows and their bytes beside it. In statements on one batch the
--- words stage_batch and stage_part stand for the names of its tables, which the program puts in.
+-- Staging: one batch of files as typed rows; rejects, bad rows and their bytes beside it. In statements on one batch
+-- the words stage_batch and stage_part stand for the names of its tables, which the program puts in.
 --
 -- The tables are UNLOGGED: crash recovery empties them, and a step that finds less than the ledger says stages again.
 
@@ -33,16 +33,15 @@ CREATE OR REPLACE TEMPORARY VIEW staged_bad AS SELECT * FROM etl.stage_batch_bad
 
 -- name: forget_views
 -- Drop the temporary views of this session that need the tables of a batch.
-DROP VIEW IF EXISTS
-    pg_temp.good, pg_temp.target, pg_temp.staged, pg_temp.staged_reject, pg_temp.staged_raw, pg_temp.staged_bad;
+DROP VIEW IF EXISTS pg_temp.good, pg_temp.target, pg_temp.staged, pg_temp.staged_reject, pg_temp.staged_raw;
+DROP VIEW IF EXISTS pg_temp.staged_bad;
 
 -- name: drop
 -- Drop the tables of a batch, if there are any. CASCADE: temporary views of a session that ended with its server stay
 -- in the catalog, and hold the tables.
-DROP VIEW IF EXISTS
-    pg_temp.good, pg_temp.target, pg_temp.staged, pg_temp.staged_reject, pg_temp.staged_raw, pg_temp.staged_bad;
-DROP TABLE IF EXISTS
-    etl.stage_batch, etl.stage_batch_reject, etl.stage_batch_raw, etl.stage_batch_bad CASCADE;
+DROP VIEW IF EXISTS pg_temp.good, pg_temp.target, pg_temp.staged, pg_temp.staged_reject, pg_temp.staged_raw;
+DROP VIEW IF EXISTS pg_temp.staged_bad;
+DROP TABLE IF EXISTS etl.stage_batch, etl.stage_batch_reject, etl.stage_batch_raw, etl.stage_batch_bad CASCADE;
 
 -- name: hardly_wait
 -- Until the transaction ends, give up on a lock that is not free: a reader of staging, such as a dump, may take hours.
@@ -80,7 +79,7 @@ FROM (
     FROM (SELECT DISTINCT etl_file_id, etl_line FROM pg_temp.staged_bad WHERE etl_file_id = ANY(:ids)) AS lines
 ) AS bad
 WHERE
-    (bad.position <= :most OR bad.etl_file_id <> ALL(CAST(:refused AS bigint [])))
+    (bad.position <= :most OR bad.etl_file_id <> all(CAST(:refused AS bigint [])))
     AND NOT EXISTS (
         SELECT FROM pg_temp.staged_raw AS raw
         WHERE raw.etl_file_id = bad.etl_file_id AND raw.etl_line = bad.etl_line

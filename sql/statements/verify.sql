@@ -67,3 +67,17 @@ WHERE
     )
     AND pg_try_advisory_xact_lock_shared(7101, CAST(staging.batch % 2147483648 AS integer))
 ORDER BY staging.batch;
+
+-- name: quarantined
+-- Open lines that are kept both as bytes and as values, by the present mapping; read in pieces by quarantine_id.
+SELECT
+    quarantine.quarantine_id, quarantine.etl_file_id, quarantine.etl_line, file.path, quarantine.raw,
+    quarantine.format, quarantine.mapped
+FROM etl.quarantine
+INNER JOIN etl.file USING (etl_file_id)
+WHERE
+    quarantine.quarantine_id > :after AND quarantine.state = 'open' AND NOT quarantine.raw_cut
+    AND quarantine.raw IS NOT NULL AND quarantine.format IS NOT NULL AND quarantine.mapped IS NOT NULL
+    AND file.mapping_version = :version
+ORDER BY quarantine.quarantine_id
+LIMIT :most;

@@ -41,14 +41,14 @@ def test_list_is_a_line_for_each_with_its_number(say: Say, ask: Ask, logs: tuple
     first, second = map(str, logs)
     assert sorted(said.rows[2:]) == sorted(
         [
-            [str(number(ask, STATE)), first, "29", STATE, STATE, "open"],
+            [str(number(ask, STATE)), first, "29", STATE, STATE, *["conn_state", "=", "REG"], "open"],
             [
                 str(number(ask, "not_an_ip")),
                 first,
                 "30",
                 "type.src_ip_addr",
                 "not_an_ip",
-                "id.orig_h",
+                *["id.orig_h", "=", "8.8.8.999"],
                 "open",
             ],
             [str(number(ask, "identity_conflict")), second, "9", *["identity_conflict"] * 2, "open"],
@@ -78,6 +78,14 @@ def test_show_of_a_line_without_a_row_has_its_bytes_as_they_are(
     said = say("quarantine", "show", number(ask, "not_an_ip"))
     (raw,) = [line for line in said.out.splitlines() if line.split()[:1] == ["raw"]]
     assert r"C[red]:abc:\x07\t8.8.8.999" in raw
+    lines = said.out.splitlines()
+    (under,) = [number for number, line in enumerate(lines) if set(line) == {" ", "^"}]
+    names, cells, marks = lines[under - 2 : under + 1]
+    begin = marks.index("^")
+    assert names[begin:].startswith("id.orig_h  ")
+    assert cells[begin:].startswith("8.8.8.999  ")
+    assert marks[begin:] == "^" * len("8.8.8.999")
+    assert r"C[red]:abc:\x07  " in cells
     assert "Values" not in said.out
 
 

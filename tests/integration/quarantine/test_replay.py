@@ -24,7 +24,8 @@ from etl.errors import Misuse
 from etl.mapping import values
 from etl.quality import rules
 from etl.quarantine import replay
-from etl.quarantine.replay import QuarantineFilter
+from etl.quarantine.discard import discard
+from etl.quarantine.lines import QuarantineFilter
 from etl.resources import resource_dir
 from tests.integration.conftest import Ask
 from tests.logs import flow, flows, json_lines, tsv, write
@@ -301,7 +302,7 @@ def test_discard_keeps_the_line_and_says_who_and_why(
     pipeline.ingest(
         store, [str(write(tmp_path / "a.log", tsv([*flows(3), flow(3, conn_state="REG"), flow(4, ts="x")])))]
     )
-    assert replay.discard(store, QuarantineFilter(rule="type.@timestamp"), actor="me", why="a test line") == 1
+    assert discard(store, QuarantineFilter(rule="type.@timestamp"), actor="me", why="a test line") == 1
     assert ask("SELECT state, resolved_by, resolution FROM etl.quarantine WHERE state <> 'open'") == [
         ("discarded", "me", "a test line")
     ]
@@ -311,9 +312,9 @@ def test_discard_keeps_the_line_and_says_who_and_why(
     assert terms(ask) == [(5, 3, 0, 2)]
     assert faults() == []
     with pytest.raises(Misuse, match="no open line"):
-        replay.discard(store, QuarantineFilter(rule="type.@timestamp"), actor="me", why="again")
+        discard(store, QuarantineFilter(rule="type.@timestamp"), actor="me", why="again")
     with pytest.raises(Misuse, match="why"):
-        replay.discard(store, QuarantineFilter(), actor="me", why=" ")
+        discard(store, QuarantineFilter(), actor="me", why=" ")
 
 
 def test_export_as_log_can_be_mended_and_ingested(store: Store, ask: Ask, tmp_path: Path) -> None:
