@@ -51,6 +51,13 @@ class NotAConnLog(FileError):
     kind = "not_a_conn_log"
 
 
+class NotALog(FileError):
+    """A capture, a database, a picture, a list of checksums: its bytes say that it can hold no log."""
+
+    kind = "not_a_log"
+    state = "skipped"
+
+
 class OtherLog(FileError):
     """A Zeek log, but of another stream than conn; a live-connection log (open_conn, conn_long) counts as other."""
 

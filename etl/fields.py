@@ -39,6 +39,11 @@ class Field:
     doc: str
     """One or two sentences, also the column's comment in the database."""
 
+    @property
+    def is_set(self) -> bool:
+        """Whether a value is a set of texts, which the table holds as the text of a JSON array."""
+        return self.zeek_type == "set[string]"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConnState:

@@ -64,6 +64,12 @@ class ReadOptions:
     """Decompressed size at which a file is refused as a bomb."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Further source column → zeek field name, beside the built-in ones."""
+    conn_streams: tuple[str, ...] = ()
+    """Further Zeek streams (``#path``, ``_path``) whose rows are connections, beside conn."""
+    alias_sets: tuple[str, ...] = ()
+    """Names of sets of further aliases (``etl.mapping.alias_sets``)."""
+    keep_wrapper: bool = False
+    """Whether the other keys of what a row is wrapped in go to extra, as its member ``wrapper``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +84,8 @@ class Format:
     path: str | None = None
     fields: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
+    wrapping: tuple[str, ...] = ()
+    """What has to be taken off a line before it is a row, from outside in (``etl.reader.wrapping``)."""
 
     def as_json(self) -> dict[str, object]:
         """The set attributes, for ``etl.quarantine.format``."""
@@ -124,6 +132,8 @@ class Scan:
     formats: tuple[Format, ...]
     extra: Mapping[str, str]
     """Column beyond the dictionary → its Zeek or JSON type."""
+    note: str | None = None
+    """What a reader of the ledger has to know of a file that was read whole, such as a hole in it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

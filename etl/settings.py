@@ -29,6 +29,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from etl.models import MIB, ReadOptions
 
 Hour = Annotated[int, Field(ge=0, le=23)]
+AliasSet = Literal["ecs", "ossem"]
 Severity = Literal["critical", "warning", "info"]
 Alert = Literal["file", "rule", "hole", "lag", "quarantine", "disk"]
 PREFIX = "CONN_ETL_"
@@ -137,7 +138,15 @@ class Settings(BaseSettings):
         description="a file that decompresses to more is refused as a decompression bomb",
     )
     aliases: dict[str, str] = Field(
-        default_factory=dict, description='other names for Zeek fields, such as {"src_ip": "id.orig_h"}'
+        default_factory=dict,
+        description='other names for Zeek fields, such as {"src_ip": "id.orig_h"} or {"source.ip": "id.orig_h"}',
+    )
+    alias_sets: tuple[AliasSet, ...] = Field(
+        (), description="sets of further names: ecs (Elastic Common Schema), ossem (the names of zeek.conn)"
+    )
+    keep_wrapper: bool = Field(
+        default=False,
+        description="keep what a shipper wrote around a JSON row, as the member wrapper of extra",
     )
 
     error_budget_rows: int = Field(100, ge=0, description="number of bad rows that any file may have")
@@ -257,4 +266,6 @@ class Settings(BaseSettings):
             max_line_bytes=self.max_line_bytes,
             max_file_bytes=self.max_file_bytes,
             aliases=self.aliases,
+            alias_sets=self.alias_sets,
+            keep_wrapper=self.keep_wrapper,
         )

@@ -8,10 +8,14 @@ column like any other beyond the dictionary.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from etl.errors import Misuse
-from etl.fields import BY_ZEEK, OWN_COLUMNS
+from etl.fields import BY_ZEEK, LOG, OWN_COLUMNS
+from etl.mapping import streams
+from etl.mapping.alias_sets import merged
+from etl.mapping.other_logs import FOREIGN_COLUMNS
 
 _REMEMBERED = 10_000
 """A log with a new key in every line must not fill the memory."""
@@ -27,42 +31,26 @@ ALIASES: dict[str, str] = {
 }
 """Columns that sensors are known to rename these to. The settings can add more."""
 
-LOG_COLUMN = "_path"
-"""The stream's name, in JSON logs that several streams share. It says which log a row is of, so a row keeps it not."""
-FOREIGN_COLUMNS = frozenset(
-    {
-        "query",
-        "qtype",
-        "rcode",
-        "trans_id",
-        "trans_depth",
-        "method",
-        "uri",
-        "user_agent",
-        "cipher",
-        "server_name",
-    }
-    | {
-        "fuid",
-        "fuids",
-        "note",
-        "peer",
-        "auth_success",
-        "analyzer",
-        "failure_reason",
-        "mailfrom",
-        "cookie",
-        "key_type",
-    }
-)
-"""Columns by which Zeek's logs other than conn are known (dns, http, ssl, files, notice, weird, ssh, smtp, …)."""
+STREAM_COLUMNS = ("_path", "@stream", "_stream", "stream")
+"""Columns that name a row's stream, in JSON logs that several streams share. A row does not keep a name of a stream.
+
+``_path`` is Zeek's own: whatever it says is a stream. The others are ordinary columns unless they name one of Zeek's.
+"""
 
 
 class Names:
     """Resolves source columns to Zeek fields; one per file, since it remembers."""
 
-    def __init__(self, aliases: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        aliases: Mapping[str, str],
+        *,
+        alias_sets: Iterable[str] = (),
+        conn_streams: Collection[str] = (),
+    ) -> None:
         """``aliases`` (source column → Zeek field) are consulted before the built-in ones.
+
+        ``alias_sets`` names sets of further aliases, and ``conn_streams`` further streams whose rows are connections.
 
         Raises:
             Misuse: an alias for a field that does not exist.
@@ -72,6 +60,12 @@ class Names:
                 f"alias for an unknown field: {', '.join(unknown)}",
                 hint="name Zeek's fields, such as id.orig_h",
             )
+        aliases = merged(alias_sets, aliases)
+        self.foreign = FOREIGN_COLUMNS - aliases.keys() - ALIASES.keys()
+        """Columns by which rows of other logs are known."""
+        self.roots = frozenset({"id", *(column.partition(".")[0] for column in aliases if "." in column)})
+        """Keys of nested objects whose members are columns: ``{"id": {"orig_h": …}}`` is ``id.orig_h``."""
+        self._streams = {LOG, *(stream.lower() for stream in conn_streams)}
         self._aliases = dict(aliases)
         self._known: dict[str, tuple[str | None, int]] = {}
 
@@ -101,10 +95,29 @@ class Names:
                 best[field] = rank, column
         return {column: field for field, (_, column) in best.items()}
 
+    # --- which log a row is of ---------------------------------------------------------------------------------
 
-def is_other_log(columns: Collection[str]) -> bool:
-    """Judge by columns, where no path names the log: none that only conn has, and one that another is known by.
+    def is_own(self, stream: str) -> bool:
+        """Whether the rows of a stream are of this log."""
+        return stream.lower() in self._streams
 
-    A log cut down to the required columns, or with a vendor's own, is taken for what it was given as.
-    """
-    return not OWN_COLUMNS.intersection(columns) and bool(FOREIGN_COLUMNS.intersection(columns))
+    def is_stream_name(self, column: str, value: str) -> bool:
+        """Whether a value of one of ``STREAM_COLUMNS`` names a stream."""
+        return column == "_path" or self.is_own(value) or streams.is_stream(value.lower())
+
+    def stream_of(self, members: Mapping[str, Any]) -> str | None:
+        """Return the stream that a row names itself; None where it names none."""
+        for column in STREAM_COLUMNS:
+            value = members.get(column)
+            if value is not None and self.is_stream_name(column, str(value)):
+                return str(value)
+        return None
+
+    def is_other(self, stream: str | None, columns: Collection[str]) -> bool:
+        """Whether a row is of another log: by the stream that it names, else by its columns with a value."""
+        if stream is not None:
+            return not self.is_own(stream)
+        return not OWN_COLUMNS.intersection(self._fields_of(columns)) and not self.foreign.isdisjoint(columns)
+
+    def _fields_of(self, columns: Collection[str]) -> Sequence[str]:
+        return [field for column in columns if (field := self.find(column)[0])]

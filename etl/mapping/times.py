@@ -32,6 +32,13 @@ _ISO = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:[.,]([0-9]+))?(?:Z|([+-])([0-9]{2}):?([0-9]{2}))"
 )
 _NUMERIC = re.compile(_NUMBER)
+_UNITS: dict[str, Decimal] = {
+    "y": Decimal(31_536_000), "w": Decimal(604_800), "d": Decimal(86_400), "h": Decimal(3_600), "m": Decimal(60),
+    "s": Decimal(1),
+    "ms": Decimal("1e-3"), "us": Decimal("1e-6"), "µs": Decimal("1e-6"), "μs": Decimal("1e-6"), "ns": Decimal("1e-9"),
+}  # fmt: skip
+_UNIT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)(ms|us|µs|μs|ns|[ywdhms])")
+_DURATION = re.compile(rf"(-?)((?:{_UNIT.pattern})+)")
 
 
 def from_number(value: pl.Expr) -> pl.Expr:
@@ -90,3 +97,19 @@ def _of_iso(text: str) -> int | None:
         return (moment - _EPOCH) // _MICROSECOND + int((fraction or "").ljust(6, "0")[:6])
     except (ValueError, OverflowError):
         return None
+
+
+def seconds_of(text: str) -> float | None:
+    """Return the seconds of a duration with units, as zq and Go print it (``1m3.5s``, ``4.2ms``); None for none.
+
+    Each unit stands once, the greater before the smaller; a year has 365 days.
+    """
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        return None
+    parts = [(Decimal(number), _UNITS[unit]) for number, unit in _UNIT.findall(found[2])]
+    sizes = [size for _, size in parts]
+    if sizes != sorted(set(sizes), reverse=True):
+        return None
+    total = float(sum(number * size for number, size in parts))
+    return -total if found[1] else total

@@ -18,6 +18,7 @@ import polars as pl
 
 from etl.fields import BY_ZEEK, FIELDS, FRAME_COLUMNS, Field
 from etl.mapping import times
+from etl.mapping.bounds import KEY_BYTES, TEXT_BYTES
 
 _TYPES: dict[str, pl.DataType | type[pl.DataType]] = {
     "date_time": pl.Datetime("us", "UTC"),
@@ -28,8 +29,6 @@ _TYPES: dict[str, pl.DataType | type[pl.DataType]] = {
     "string": pl.String,
 }
 INT4 = 2**31
-KEY_BYTES = 1_024
-"""A text in the table's key, whose entries PostgreSQL bounds at 2,704 bytes. Zeek's uids have 18."""
 
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = rf"(?:{_OCTET}\.){{3}}{_OCTET}"
@@ -77,9 +76,7 @@ def standard(raw: pl.DataFrame) -> tuple[pl.DataFrame, list[Fault]]:
     """
     mapped = raw.select(_conversions(tuple(raw.schema.items())))
     lost = _lost(raw, mapped)
-    if settled := [
-        _settled(field, raw, mapped) for field in lost if field.zeek == "ts" or field.standard_type == "ip"
-    ]:
+    if settled := [_settled(field, raw, mapped) for field in lost if _has_rare_forms(field, raw)]:
         mapped = mapped.with_columns(settled)
         lost = _lost(raw, mapped)
     if not lost:
@@ -155,8 +152,10 @@ def _boolean(value: pl.Expr, _field: Field, dtype: pl.DataType) -> pl.Expr:
     return value.replace_strict(_BOOLEANS, default=None, return_dtype=pl.Boolean)
 
 
-def _string(value: pl.Expr, field: Field, _dtype: pl.DataType) -> pl.Expr:
-    return pl.when(value.str.len_bytes() <= KEY_BYTES).then(value) if field.key else value
+def _string(value: pl.Expr, field: Field, dtype: pl.DataType) -> pl.Expr:
+    if dtype == pl.Null:
+        return value.cast(pl.String)
+    return pl.when(value.str.len_bytes() <= (KEY_BYTES if field.key else TEXT_BYTES)).then(value)
 
 
 _CONVERSIONS: dict[str, Callable[[pl.Expr, Field, pl.DataType], pl.Expr]] = {
@@ -169,15 +168,24 @@ _CONVERSIONS: dict[str, Callable[[pl.Expr, Field, pl.DataType], pl.Expr]] = {
 }
 
 
+def _has_rare_forms(field: Field, raw: pl.DataFrame) -> bool:
+    """Whether values of a field can be right in ways that the vectorised conversion leaves open."""
+    if field.zeek_type == "interval":
+        return raw.schema[field.zeek] == pl.String
+    return field.zeek_type == "time" or field.standard_type == "ip"
+
+
 def _settled(field: Field, raw: pl.DataFrame, mapped: pl.DataFrame) -> pl.Series:
     """Decide, value by value, what the vectorised conversion left open (rare forms, and what is wrong)."""
     settled = mapped[field.standard]
     rows = (raw[field.zeek].is_not_null() & settled.is_null()).arg_true()
     values = raw[field.zeek].gather(rows)
     distinct = values.unique()
-    if field.zeek == "ts":
+    if field.zeek_type == "time":
         parsed = [at if isinstance(at := times.parse(value), int) else None for value in distinct]
         found = pl.Series(parsed, dtype=pl.Int64).cast(_TYPES["date_time"])
+    elif field.zeek_type == "interval":
+        found = pl.Series([times.seconds_of(value) for value in distinct], dtype=pl.Float64)
     else:
         found = pl.Series([value if _is_address(value) else None for value in distinct], dtype=pl.String)
     return settled.scatter(rows, values.replace_strict(distinct, found, default=None))

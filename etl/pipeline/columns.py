@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from etl import source
@@ -11,7 +11,8 @@ from etl.mapping import names
 from etl.models import Format
 from etl.reader import json_exact
 from etl.reader.compression import Decompressed
-from etl.reader.json_fast import objects
+from etl.reader.formats import Unwrap, unwrapper
+from etl.reader.json_schema import objects
 from etl.settings import Settings
 
 LOOKED_AT = 1_000
@@ -46,16 +47,20 @@ def columns_of(
     path: str, formats: Sequence[Format], extra: Mapping[str, str], settings: Settings
 ) -> list[Column]:
     """The log's columns in its order: of the header, or of the first lines of a JSON log."""
-    known = names.Names(settings.aliases)
+    options = settings.read_options()
+    known = names.Names(options.aliases, alias_sets=options.alias_sets, conn_streams=options.conn_streams)
     types = {name: t for f in formats for name, t in zip(f.fields, f.types, strict=False)} | dict(extra)
     nested: set[str] = set()
     written: dict[str, None] = {}
     if formats[0].kind == "tsv":
         written = dict.fromkeys(name for f in formats for name in f.fields)
     else:
-        for members in objects(_head(path, settings)):
-            written |= dict.fromkeys(json_exact.flat_keys(members))
-            nested |= {f"id.{key}" for key in members["id"]} if isinstance(members.get("id"), dict) else set()
+        unwrap = unwrapper(formats[0], known)
+        lines = _head(path, settings)
+        for members in objects(list(_rows(lines, unwrap)) if unwrap else lines):
+            keys = json_exact.flat_keys(members, known.roots)
+            written |= dict.fromkeys(keys)
+            nested |= {key for key in keys if key not in members}
     winners = known.resolve(written)
     return [_column(name, known, winners, nested, types.get(name)) for name in written]
 
@@ -70,17 +75,25 @@ def _head(path: str, settings: Settings) -> list[bytes]:
     return data.split(b"\n", LOOKED_AT)[:LOOKED_AT]
 
 
+def _rows(lines: Sequence[bytes], unwrap: Unwrap) -> Iterator[bytes]:
+    for line in lines:
+        try:
+            yield unwrap.inner(line)
+        except json_exact.Bad:
+            continue
+
+
 def _column(
     name: str, known: names.Names, winners: Mapping[str, str], nested: Collection[str], kind: str | None
 ) -> Column:
     found, rank = known.find(name)
-    if name == names.LOG_COLUMN:
+    if name in names.STREAM_COLUMNS and kind is None:
         return Column(name=name, type=kind, field=None, why="names the log; not kept")
     if found is None:
         return Column(name=name, type=kind, field=None, why="not in the dictionary: kept in extra")
     if name not in winners:
         return Column(name=name, type=kind, field=None, why=f"another column is {found}: kept in extra")
-    why = "nested in id" if name in nested else HOW[rank]
+    why = "nested" if name in nested else HOW[rank]
     field = BY_ZEEK[found]
     return Column(name=name, type=kind or field.zeek_type, field=field.standard, why=why)
 

@@ -204,7 +204,7 @@ def reader_of(path: str, settings: Settings) -> Iterator[Reader]:
     from etl.reader.files import ConnReader
 
     with source.opened(path) as stream:
-        yield ConnReader(stream, options=settings.read_options())
+        yield ConnReader(stream, options=settings.read_options(), name=path)
 
 
 def _validated(store: Store, batch: Batch, ahead: Ahead) -> Batch:

@@ -103,7 +103,7 @@ def _stage_lines(
     from etl.loading.copy_csv import to_csv
     from etl.reader.reread import read_again
 
-    frame, faults = read_again(of_file, line_format, store.settings.aliases)
+    frame, faults = read_again(of_file, line_format, store.settings.read_options())
     if frame.height:
         csv = to_csv(frame, etl_file_id)
         engine.copy_in(batch.connection, batch.table, COPY_COLUMNS, csv)

@@ -1,4 +1,4 @@
-"""Cut a stream of bytes into pieces of whole lines, bounded in rows and in bytes.
+"""Cut a stream of bytes into chunks of whole lines, bounded in rows and in bytes.
 
 Rows bound the memory (a block of TSV holds three times the rows of one of JSON with as many bytes); bytes bound it
 when lines are long. A single line beyond the byte bound is not kept: a prefix stands for it.
@@ -19,7 +19,7 @@ NEWLINE = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Piece:
+class Chunk:
     """Consecutive lines of the decompressed bytes."""
 
     data: bytes
@@ -50,20 +50,20 @@ def newlines(data: bytes) -> npt.NDArray[np.intp]:
     return np.flatnonzero(np.frombuffer(data, np.uint8) == NEWLINE)
 
 
-def cut(chunks: Iterable[bytes], options: ReadOptions) -> Iterator[Piece]:
-    """Yield the pieces of a stream, in order and without gaps.
+def cut(stream: Iterable[bytes], options: ReadOptions) -> Iterator[Chunk]:
+    """Yield the chunks of a stream, in order and without gaps.
 
     Raises:
         TooLarge: a line longer than ``max_line_bytes``.
     """
     cutter = _Cutter(options)
-    for chunk in chunks:
-        yield from cutter.feed(chunk)
+    for received in stream:
+        yield from cutter.feed(received)
     yield from cutter.end()
 
 
 class _Cutter:
-    """Chunks that wait for a cut. ``_whole`` bytes of them, ``_rows`` lines, are complete lines."""
+    """Bytes received that wait for a cut. ``_whole`` bytes of them, ``_rows`` lines, are complete lines."""
 
     def __init__(self, options: ReadOptions) -> None:
         self._options = options
@@ -72,42 +72,42 @@ class _Cutter:
         self._line = 1
         self._overlong = 0
 
-    def feed(self, chunk: bytes) -> Iterator[Piece]:
-        if not self._overlong and self._size + len(chunk) <= self._options.block_bytes:
-            rows = int(np.count_nonzero(np.frombuffer(chunk, np.uint8) == NEWLINE))
+    def feed(self, received: bytes) -> Iterator[Chunk]:
+        if not self._overlong and self._size + len(received) <= self._options.block_bytes:
+            rows = int(np.count_nonzero(np.frombuffer(received, np.uint8) == NEWLINE))
             if self._rows + rows < self._options.block_rows:
-                self._hold(chunk, chunk.rfind(b"\n") + 1, rows)
+                self._hold(received, received.rfind(b"\n") + 1, rows)
                 return
-        ends = newlines(chunk)
+        ends = newlines(received)
         start = 0
         if self._overlong:
             if not len(ends):
-                self._skip(chunk)
+                self._skip(received)
                 return
-            self._skip(chunk[: int(ends[0])])
-            yield self._overlong_piece()
+            self._skip(received[: int(ends[0])])
+            yield self._overlong_chunk()
             start = int(ends[0]) + 1
-        while start < len(chunk):
+        while start < len(received):
             seen = int(np.searchsorted(ends, start))
-            cut_at = self._cut_at(ends, seen, start, len(chunk))
+            cut_at = self._cut_at(ends, seen, start, len(received))
             if cut_at is None:
                 self._hold(
-                    chunk[start:], int(ends[-1]) + 1 - start if len(ends) > seen else 0, len(ends) - seen
+                    received[start:], int(ends[-1]) + 1 - start if len(ends) > seen else 0, len(ends) - seen
                 )
                 return
             if cut_at < 0:
                 yield self._flush_whole()
             elif cut_at == start:
-                yield from self._begin_overlong(chunk, ends, seen, start)
-                start = len(chunk) if len(ends) == seen else int(ends[seen]) + 1
+                yield from self._begin_overlong(received, ends, seen, start)
+                start = len(received) if len(ends) == seen else int(ends[seen]) + 1
             else:
                 taken = int(np.searchsorted(ends, cut_at)) - seen
-                self._hold(chunk[start:cut_at], cut_at - start, taken)
+                self._hold(received[start:cut_at], cut_at - start, taken)
                 yield self._flush_whole()
                 start = cut_at
 
     def _cut_at(self, ends: npt.NDArray[np.intp], seen: int, start: int, length: int) -> int | None:
-        """Where to cut: None not in this chunk, -1 after the lines already held, ``start`` when a line is too long."""
+        """Where to cut: None not in these bytes, -1 after the lines already held, ``start`` when a line is too long."""
         room = self._options.block_rows - self._rows
         fits = start + self._options.block_bytes - self._size
         if len(ends) - seen < room and length <= fits:
@@ -126,24 +126,24 @@ class _Cutter:
         self._size += len(part)
         self._rows += rows
 
-    def _flush_whole(self) -> Piece:
+    def _flush_whole(self) -> Chunk:
         data = b"".join(self._parts)
         whole, rest = data[: self._whole], data[self._whole :]
-        piece = Piece(data=whole, first=self._line, lines=self._rows)
+        chunk = Chunk(data=whole, first=self._line, lines=self._rows)
         self._line += self._rows
         self._parts, self._size, self._rows, self._whole = ([rest] if rest else []), len(rest), 0, 0
-        return piece
+        return chunk
 
     def _begin_overlong(
-        self, chunk: bytes, ends: npt.NDArray[np.intp], seen: int, start: int
-    ) -> Iterator[Piece]:
+        self, received: bytes, ends: npt.NDArray[np.intp], seen: int, start: int
+    ) -> Iterator[Chunk]:
         """The line in hand passes the bound: keep its beginning, and drop the rest up to its end."""
         ended = len(ends) > seen
-        line = b"".join([*self._parts, chunk[start : int(ends[seen]) if ended else len(chunk)]])
+        line = b"".join([*self._parts, received[start : int(ends[seen]) if ended else len(received)]])
         self._parts, self._size, self._overlong = [], 0, 0
         self._skip(line)
         if ended:
-            yield self._overlong_piece()
+            yield self._overlong_chunk()
 
     def _skip(self, more: bytes) -> None:
         room = self._options.max_raw_bytes + 1 - self._size
@@ -154,18 +154,18 @@ class _Cutter:
         if self._overlong > self._options.max_line_bytes:
             raise TooLarge(f"line {self._line} is longer than {self._options.max_line_bytes} bytes")
 
-    def _overlong_piece(self, *, ended: bool = True) -> Piece:
-        piece = Piece(data=b"".join(self._parts), first=self._line, lines=1, ended=ended, too_long=True)
+    def _overlong_chunk(self, *, ended: bool = True) -> Chunk:
+        chunk = Chunk(data=b"".join(self._parts), first=self._line, lines=1, ended=ended, too_long=True)
         self._line += 1
         self._parts, self._size, self._overlong = [], 0, 0
-        return piece
+        return chunk
 
-    def end(self) -> Iterator[Piece]:
+    def end(self) -> Iterator[Chunk]:
         if self._overlong:
-            yield self._overlong_piece(ended=False)
+            yield self._overlong_chunk(ended=False)
             return
         ended = self._whole == self._size
         if self._size:
-            yield Piece(
+            yield Chunk(
                 data=b"".join(self._parts), first=self._line, lines=self._rows + (not ended), ended=ended
             )

@@ -7,6 +7,7 @@ header ends as a row or as a reject; the reader counts both against the lines, a
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
@@ -14,38 +15,61 @@ from typing import BinaryIO
 
 import polars as pl
 
-from etl.errors import NotAConnLog
+from etl.errors import NotAConnLog, OtherLog, TooLarge
+from etl.mapping import bounds
 from etl.mapping.names import Names
 from etl.mapping.values import Fault, empty, standard
 from etl.models import Block, Format, RawLine, ReadOptions, Reject, Scan
-from etl.reader import header
-from etl.reader.chunks import Piece, cut
+from etl.reader import header, signatures
+from etl.reader.chunks import Chunk, cut
 from etl.reader.compression import Decompressed
+from etl.reader.formats import Detected, detect
+from etl.reader.holes import WithoutHoles, torn_apart
 from etl.reader.jsonl import FORMAT as JSON
 from etl.reader.jsonl import JsonSource
-from etl.reader.parts import Part
+from etl.reader.raw_block import RawBlock
 from etl.reader.tsv import TsvSource
 
 _BOM = b"\xef\xbb\xbf"
-_LOOKED_AT = 200
-"""Lines that decide the format."""
 _DEFAULTS = ReadOptions()
 _HOPELESS, _HOPELESS_RATIO = 200_000, 20
 """Rejects in all, and for each row, from which the rest of a file is not worth the hours that it may take."""
-_MOST_COLUMNS = 1_000
-"""Columns beyond the dictionary that are listed of a file; all of them are kept."""
+_SIGNATURE = 1_024
+"""First bytes that say what a file is that is no log."""
+_FEW, _MORE = 3, 2
+"""Rejects of one shape from which they may refuse a file, and how many more they have to be than all other lines."""
+_PACKED_NAMES = (".gz", ".zst", ".bz2", ".xz")
+_SHAPES = {
+    "not_json": "not JSON",
+    "not_an_object": "JSON, but no objects",
+    "wrong_column_count": "of another number of columns than the header",
+    "no_header": "rows before any header",
+    "no_row_inside": "without a row inside",
+    "not_csv": "not CSV: their quotes do not fit",
+    "invalid_utf8": "not UTF-8",
+    "nul_byte": "broken by NUL bytes",
+}
+"""Reasons that tell of a line's shape. If most lines have the same one, the file is not in the format that it seems."""
 
 
 class ConnReader:
     """Iterate to get the blocks, once; ask ``scan`` afterwards."""
 
-    def __init__(self, stream: BinaryIO, *, options: ReadOptions = _DEFAULTS) -> None:
-        """``stream`` gives the file's bytes as stored, by ``read(n)`` alone."""
+    def __init__(self, stream: BinaryIO, *, options: ReadOptions = _DEFAULTS, name: str = "") -> None:
+        """``stream`` gives the file's bytes as stored, by ``read(n)`` alone.
+
+        ``name`` is the file's: it tells of an empty file whether it should have been a packed one.
+        """
         self._options = options
+        self._is_packed = name.lower().endswith(_PACKED_NAMES)
         self._bytes = Decompressed(stream, max_bytes=options.max_file_bytes)
+        self._holes = WithoutHoles(self._hashed())
         self._digest = hashlib.sha256()
         self._rows = self._rejects = 0
+        self._reasons: Counter[str] = Counter()
         self._formats: dict[Format, None] = {}
+        self._names = _names(options)
+        self._detected: Detected | None = None
         self._source: TsvSource | JsonSource | None = None
         self._done = False
 
@@ -53,15 +77,16 @@ class ConnReader:
         """Yield blocks of at most ``block_rows`` rows, in the file's order.
 
         Raises:
-            NotAConnLog, OtherLog, MissingColumn, TooLarge, Unreadable: see there; blocks may have been given out
-                before, when the cause stands further down.
+            NotALog, NotAConnLog, OtherLog, MissingColumn, TooLarge, Unreadable: see there; blocks may have been given
+                out before, when the cause stands further down.
         """
-        for piece in _pieces(self._hashed(), self._options):
-            block = self._block(piece)
+        for chunk in _chunks(self._holes, self._options):
+            block = self._block(chunk)
             self._rejects += len(block.rejects)
-            if self._rejects > max(_HOPELESS, _HOPELESS_RATIO * (self._rows - self._rejects)):
-                raise NotAConnLog(f"{self._rejects:,} of its first {self._rows:,} lines are no rows")
+            self._reasons.update(reject.reason for reject in block.rejects)
+            self._require_hope(block)
             yield block
+        self._judge()
         self._done = True
 
     def scan(self) -> Scan:
@@ -76,54 +101,111 @@ class ConnReader:
             digest=self._digest.digest(),
             rows_read=self._rows,
             bytes_read=self._bytes.size,
-            incomplete=self._bytes.incomplete,
+            incomplete=self._bytes.incomplete or self._emptied(),
             compression=self._bytes.kind,
             formats=tuple(self._formats),
-            extra=dict(islice(self._source.extra.items(), _MOST_COLUMNS)) if self._source else {},
+            extra=self._listed_columns(),
+            note=self._holes.note(),
         )
 
-    def _hashed(self) -> Iterator[bytes]:
-        for chunk in self._bytes:
-            self._digest.update(chunk)
-            yield chunk
+    def _listed_columns(self) -> dict[str, str]:
+        columns = self._source.extra.items() if self._source else ()
+        return {bounds.listed_name(name): kind for name, kind in islice(columns, bounds.LISTED_COLUMNS)}
 
-    def _block(self, piece: Piece) -> Block:
-        parts = list(self._parts(piece))
+    def _emptied(self) -> str | None:
+        """Why a file with the name of a packed one and nothing in it is not whole: its disk was full."""
+        if not self._is_packed or self._source is not None or self._bytes.kind != "plain":
+            return None
+        return "an empty file with the name of a packed one: it lost its content"
+
+    def _hashed(self) -> Iterator[bytes]:
+        first: bytes | None = b""
+        for received in self._bytes:
+            self._digest.update(received)
+            if first is None:
+                yield received
+            elif len(first := first + received) >= _SIGNATURE:
+                signatures.refuse(first)
+                yield first
+                first = None
+        if first:
+            signatures.refuse(first)
+            yield first
+
+    # --- when a file is not worth its rest, or not what it seems -----------------------------------------------
+
+    def _require_hope(self, block: Block) -> None:
+        if self._rejects > max(_HOPELESS, _HOPELESS_RATIO * (self._rows - self._rejects)):
+            raise NotAConnLog(f"{self._rejects:,} of its first {self._rows:,} lines are no rows")
+        formats = {id(reject.format): reject.format for reject in block.rejects}
+        header_bytes = max((sum(map(len, each.fields)) for each in formats.values()), default=0)
+        if (
+            header_bytes > bounds.SMALL_HEADER
+            and header_bytes * self._rejects > bounds.HEADERS_BESIDE_REJECTS
+        ):
+            raise TooLarge(
+                f"{self._rejects:,} rejected lines under a header of {header_bytes:,} bytes, each kept with it",
+                hint="see its first lines with `conn-etl explain`",
+            )
+
+    def _judge(self) -> None:
+        """Refuse a file of which most lines have the same wrong shape: few rows would pass for all of it."""
+        if self._source:
+            self._source.finish()
+        others = self._reasons["other_log"]
+        if others and others == self._rows:
+            raise OtherLog(f"its {self._rows:,} rows are of other logs")
+        for reason, shape in _SHAPES.items():
+            count = self._reasons[reason]
+            rest = self._rows - others - count
+            if count >= _FEW and count >= rest + _MORE:
+                raise NotAConnLog(f"{count:,} of its {self._rows - others:,} lines are {shape}")
+
+    # --- one block ---------------------------------------------------------------------------------------------
+
+    def _block(self, chunk: Chunk) -> Block:
         frames: list[pl.DataFrame] = []
         rejects: list[Reject] = []
-        for part in parts:
-            self._formats.setdefault(part.format)
-            faults = list(part.faults)
-            if part.raw is not None:
-                frame, uncast = standard(part.raw)
+        rows = 0
+        for raw in self._raw_blocks(chunk):
+            rows += raw.rows
+            self._formats.setdefault(raw.format)
+            faults = list(raw.faults)
+            if raw.frame is not None:
+                frame, uncast = standard(raw.frame)
                 frames.append(frame)
                 faults += uncast
-            rejects += [self._reject(piece, fault, part.format) for fault in faults]
+            rejects += [self._reject(chunk, fault, raw.format) for fault in faults]
         frame = _joined(frames)
-        rows = sum(part.rows for part in parts)
         if rows != frame.height + len(rejects):
             raise RuntimeError(
-                f"lines {piece.first} on: {rows} read, {frame.height} mapped, {len(rejects)} rejected"
+                f"lines {chunk.first} on: {rows} read, {frame.height} mapped, {len(rejects)} rejected"
             )
         self._rows += rows
         return Block(frame=frame, rejects=tuple(sorted(rejects, key=lambda reject: reject.line)))
 
-    def _parts(self, piece: Piece) -> Iterator[Part]:
-        if piece.too_long:
+    def _raw_blocks(self, chunk: Chunk) -> Iterator[RawBlock]:
+        if chunk.too_long:
             format_ = self._source.format if self._source else JSON
-            yield Part(
-                format=format_, rows=1, faults=[Fault(line=piece.first, field=None, reason="line_too_long")]
-            )
+            faults = [Fault(line=chunk.first, field=None, reason="line_too_long")]
+            yield RawBlock(format=format_, rows=1, faults=faults)
             return
-        if self._source is None:
-            if not piece.data.strip():
+        if self._detected is None:
+            if not chunk.data.strip(b" \t\r\n\0"):
                 return
-            names = Names(self._options.aliases)
-            self._source = TsvSource(names) if _is_tsv(piece.data) else JsonSource(names)
-        yield from self._source.read(piece)
+            self._detected = detect(chunk.data, self._names, keep_wrapper=self._options.keep_wrapper)
+            self._source = _source(self._detected, self._names)
+        assert self._source is not None
+        if b"\0" in chunk.data:
+            chunk = torn_apart(chunk, self._source.is_whole)
+        if self._detected.unwrap:
+            chunk, faults = self._detected.unwrap.unwrapped(chunk)
+            if faults:
+                yield RawBlock(format=self._source.format, rows=len(faults), faults=faults)
+        yield from self._source.read(chunk)
 
-    def _reject(self, piece: Piece, fault: Fault, format_: Format) -> Reject:
-        raw, bound = piece.raw(fault.line), self._options.max_raw_bytes
+    def _reject(self, chunk: Chunk, fault: Fault, format_: Format) -> Reject:
+        raw, bound = chunk.raw(fault.line), self._options.max_raw_bytes
         return Reject(
             line=fault.line,
             raw=raw[:bound],
@@ -148,68 +230,65 @@ def raw_lines(
     returned where its decompressed bytes have another SHA-256. A line longer than ``max_raw_bytes`` is cut there.
     """
     hashed = hashlib.sha256()
-    chunks = _hashing(Decompressed(stream, max_bytes=options.max_file_bytes), hashed)
-    found = _lines(_pieces(chunks, options), numbers, options)
+    received = _hashing(Decompressed(stream, max_bytes=options.max_file_bytes), hashed)
+    lines = _lines(_chunks(WithoutHoles(received), options), numbers, options)
     if digest is None:
-        return found
-    for _ in chunks:
+        return lines
+    for _ in received:
         pass
-    return found if hashed.digest() == digest else {}
+    return lines if hashed.digest() == digest else {}
 
 
-def _hashing(chunks: Iterable[bytes], hashed: hashlib._Hash) -> Iterator[bytes]:
-    for chunk in chunks:
-        hashed.update(chunk)
-        yield chunk
+def _hashing(stream: Iterable[bytes], hashed: hashlib._Hash) -> Iterator[bytes]:
+    for received in stream:
+        hashed.update(received)
+        yield received
 
 
-def _lines(pieces: Iterable[Piece], numbers: Collection[int], options: ReadOptions) -> dict[int, RawLine]:
+def _lines(chunks: Iterable[Chunk], numbers: Collection[int], options: ReadOptions) -> dict[int, RawLine]:
     """Reads no further than the last of the lines."""
     wanted = sorted(set(numbers))
-    found: dict[int, RawLine] = {}
-    format_: Format | None = None
-    for piece in pieces if wanted else ():
-        if format_ is None and piece.data.strip():
-            format_ = header.START if _is_tsv(piece.data) else JSON
-        runs = header.runs(piece) if format_ != JSON else [header.Run.of(piece)]
-        for run in runs:
-            if run.hash and format_ and header.is_header(run.data):
+    lines: dict[int, RawLine] = {}
+    detected: Detected | None = None
+    names = _names(options)
+    format_ = JSON
+    for chunk in chunks if wanted else ():
+        if detected is None and chunk.data.strip(b" \t\r\n\0") and not chunk.too_long:
+            detected = detect(chunk.data, names)
+            format_ = detected.format
+        read = detected.unwrap.unwrapped(chunk)[0] if detected and detected.unwrap else chunk
+        for run in header.runs(read) if format_.kind == "tsv" else [header.Run.of(read)]:
+            if run.hash and header.is_header(run.data):
                 format_ = header.headed(format_, run.data)
             while wanted and wanted[0] < run.first + run.lines:
                 number = wanted.pop(0)
-                raw = piece.raw(number)
-                found[number] = RawLine(
+                raw = chunk.raw(number)
+                lines[number] = RawLine(
                     raw=raw[: options.max_raw_bytes],
                     cut=len(raw) > options.max_raw_bytes,
-                    format=format_ or JSON,
+                    format=format_,
                 )
         if not wanted:
             break
-    return found
+    return lines
 
 
-def _pieces(chunks: Decompressed | Iterator[bytes], options: ReadOptions) -> Iterator[Piece]:
+def _names(options: ReadOptions) -> Names:
+    return Names(options.aliases, alias_sets=options.alias_sets, conn_streams=options.conn_streams)
+
+
+def _source(detected: Detected, names: Names) -> TsvSource | JsonSource:
+    wrapping = detected.format.wrapping
+    return TsvSource(names, wrapping) if detected.format.kind == "tsv" else JsonSource(names, wrapping)
+
+
+def _chunks(stream: WithoutHoles, options: ReadOptions) -> Iterator[Chunk]:
     """Cut, and take the byte-order mark off the first line: its bytes count for the digest alone."""
-    for piece in cut(chunks, options):
-        if piece.first == 1 and piece.data.startswith(_BOM):
-            yield replace(piece, data=piece.data.removeprefix(_BOM), _ends=[])
+    for chunk in cut(stream, options):
+        if chunk.first == 1 and chunk.data.startswith(_BOM):
+            yield replace(chunk, data=chunk.data.removeprefix(_BOM), _ends=[])
         else:
-            yield piece
-
-
-def _is_tsv(data: bytes) -> bool:
-    """Tell the format by the first lines, one of which may be damaged.
-
-    Raises:
-        NotAConnLog: neither a header of Zeek's nor anything that begins like JSON.
-    """
-    lines = [line for line in data[: 1 << 20].split(b"\n", _LOOKED_AT)[:_LOOKED_AT] if line.strip()]
-    if any(header.is_header(line) for line in lines):
-        return True
-    if any(line.lstrip().startswith((b"{", b"[")) for line in lines):
-        return False
-    binary = b"\0" in data[: 1 << 16]
-    raise NotAConnLog("binary data" if binary else "neither Zeek TSV (no header) nor JSON lines")
+            yield chunk
 
 
 def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:

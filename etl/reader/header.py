@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from etl.models import Format
-from etl.reader.chunks import Piece
+from etl.reader.chunks import Chunk
 
 START = Format(kind="tsv", separator="\t", set_separator=",", empty_field="(empty)", unset_field="-")
 """Zeek's defaults, and what a ``#separator`` line goes back to."""
@@ -85,14 +85,14 @@ class Run:
     hash: bool = False
 
     @classmethod
-    def of(cls, piece: Piece) -> Run:
-        """Return a whole piece as one run."""
-        return cls(data=piece.data, first=piece.first, lines=piece.lines, ended=piece.ended)
+    def of(cls, chunk: Chunk) -> Run:
+        """Return a whole chunk as one run."""
+        return cls(data=chunk.data, first=chunk.first, lines=chunk.lines, ended=chunk.ended)
 
 
-def runs(piece: Piece) -> Iterator[Run]:
-    """Split a piece at its lines that begin with ``#``."""
-    data, at, number = piece.data, 0, piece.first
+def runs(chunk: Chunk) -> Iterator[Run]:
+    """Split a chunk at its lines that begin with ``#``."""
+    data, at, number = chunk.data, 0, chunk.first
     while (start := _next_hash(data, at)) >= 0:
         if start > at:
             lines = data.count(b"\n", at, start)
@@ -103,14 +103,14 @@ def runs(piece: Piece) -> Iterator[Run]:
         yield Run(data=line, first=number, lines=1, ended=line.endswith(b"\n"), hash=True)
         number += 1
     if at < len(data):
-        lines = piece.first + piece.lines - number
-        yield Run(data=data[at:] if at else data, first=number, lines=lines, ended=piece.ended)
+        lines = chunk.first + chunk.lines - number
+        yield Run(data=data[at:] if at else data, first=number, lines=lines, ended=chunk.ended)
 
 
 def _next_hash(data: bytes, at: int) -> int:
     """Where the next line that begins with ``#`` begins, from the line at ``at`` on; -1 when there is none."""
     if data.startswith(b"#", at):
         return at
-    # a single byte is found many times faster than two, and most pieces have not even that
+    # a single byte is found many times faster than two, and most chunks have not even that
     near = data.find(b"#", at)
     return data.find(b"\n#", near - 1) + 1 or -1 if near >= 0 else -1

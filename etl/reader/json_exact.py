@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
-from etl.fields import BY_ZEEK, LOG, Field
-from etl.mapping.names import LOG_COLUMN, Names
+from etl.fields import BY_ZEEK, Field
+from etl.mapping.names import STREAM_COLUMNS, Names
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _INTEGER = re.compile(r"-?[0-9]+")
-_PLAIN_NUMBER = re.compile(r"-?[0-9]{1,300}(?:\.[0-9]{1,300})?(?:[eE][+-]?[0-9]{1,2})?")
+PLAIN_NUMBER = re.compile(r"-?[0-9]{1,300}(?:\.[0-9]{1,300})?(?:[eE][+-]?[0-9]{1,3})?")
+"""A number as jsonb keeps it to the last digit; beyond any sensible size the digits are kept as a text."""
+UNSET, EMPTY = "-", "(empty)"
+"""Zeek's marks, which converters of TSV leave in the values of JSON."""
+DEPTH = 20
+"""Objects within objects whose members are columns."""
 _BEYOND_INT64 = 20
 """Decimal digits of a number that no bigint can hold."""
 
@@ -66,8 +71,8 @@ def parse(line: bytes, names: Names) -> tuple[dict[str, str | None], dict[str, A
     Raises:
         Bad: the line is no JSON object, of another log, or a value has a type that its field cannot have.
     """
-    members = _flat(_loaded(line))
-    if members.get(LOG_COLUMN) not in (None, LOG):
+    members = _flat(_loaded(line), names.roots)
+    if names.is_other(names.stream_of(members), [key for key, value in members.items() if value is not None]):
         raise Bad("other_log")
     columns = names.resolve(members)
     row: dict[str, str | None] = {}
@@ -75,9 +80,13 @@ def parse(line: bytes, names: Names) -> tuple[dict[str, str | None], dict[str, A
     for key, value in members.items():
         if (field := columns.get(key)) is not None:
             row[field] = None if value is None else _value(BY_ZEEK[field], value)
-        elif value is not None and key != LOG_COLUMN:
+        elif value is not None and not _names_stream(key, value, names):
             further[key] = value
     return row, further
+
+
+def _names_stream(key: str, value: object, names: Names) -> bool:
+    return key in STREAM_COLUMNS and names.is_stream_name(key, str(value))
 
 
 def encoded(further: dict[str, Any]) -> str | None:
@@ -88,11 +97,25 @@ def encoded(further: dict[str, Any]) -> str | None:
         raise Bad("nested_too_deep") from None
 
 
-def flat_keys(members: dict[str, Any]) -> list[str]:
-    """Return the keys of a decoded object, those of a nested ``id`` in their dotted form."""
-    nested = members.get("id")
-    inner = [f"id.{key}" for key in nested] if isinstance(nested, dict) else []
-    return [key for key in members if not (key == "id" and inner)] + inner
+def flat_keys(members: dict[str, Any], roots: Collection[str]) -> list[str]:
+    """Return the keys of a decoded object, those of objects whose members are columns in their dotted form."""
+    keys: list[str] = []
+    for key, value in members.items():
+        if key in roots and isinstance(value, dict) and value:
+            keys += [f"{key}.{inner}" for inner in _dotted(value, DEPTH)]
+        else:
+            keys.append(key)
+    return keys
+
+
+def _dotted(members: dict[str, Any], depth: int) -> list[str]:
+    keys: list[str] = []
+    for key, value in members.items():
+        if isinstance(value, dict) and value and depth > 1:
+            keys += [f"{key}.{inner}" for inner in _dotted(value, depth - 1)]
+        else:
+            keys.append(key)
+    return keys
 
 
 def unstorable(text: str) -> bool:
@@ -131,18 +154,19 @@ def _loaded(line: bytes) -> dict[str, Any]:
     return found
 
 
-def _flat(members: dict[str, Any]) -> dict[str, Any]:
+def _flat(members: dict[str, Any], roots: Collection[str]) -> dict[str, Any]:
     """Spell ``{"id": {"orig_h": …}}`` as ``id.orig_h``."""
-    if not isinstance(nested := members.get("id"), dict):
+    nested = [key for key in members if key in roots and isinstance(members[key], dict)]
+    if not nested:
         return members
-    flat = {key: value for key, value in members.items() if key != "id"}
-    pending = [("id", nested)]
+    flat = {key: value for key, value in members.items() if key not in nested}
+    pending = [(key, members[key], 1) for key in nested]
     while pending:
-        prefix, inner = pending.pop(0)
+        prefix, inner, depth = pending.pop(0)
         for key, value in inner.items():
             name = f"{prefix}.{key}"
-            if isinstance(value, dict):
-                pending.append((name, value))
+            if isinstance(value, dict) and depth < DEPTH:
+                pending.append((name, value, depth + 1))
             elif name in flat:
                 raise Bad("duplicate_key")
             else:
@@ -150,23 +174,25 @@ def _flat(members: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _value(field: Field, value: object) -> str:
-    """The text of a value that has a JSON type which the field may have."""
-    if field.zeek == "tunnel_parents":
-        return parents(value)
+def _value(field: Field, value: object) -> str | None:
+    """The text of a value that has a JSON type which the field may have; text is cast as a cell of TSV is."""
+    if field.is_set:
+        return _set(field, value)
+    if isinstance(value, str) and not isinstance(value, _Number):
+        if value == UNSET:
+            return None
+        return "" if value == EMPTY and field.standard_type == "string" else _text(value)
     return _VALUES[field.standard_type](field, value)
 
 
 def _time(field: Field, value: object) -> str:
-    if not isinstance(value, str):
+    if not isinstance(value, _Number):
         raise Bad("not_a_time", field.zeek)
-    return _text(value)
+    return value
 
 
-def _ip(field: Field, value: object) -> str:
-    if isinstance(value, _Number) or not isinstance(value, str):
-        raise Bad("not_an_ip", field.zeek)
-    return _text(value)
+def _ip(field: Field, _value: object) -> str:
+    raise Bad("not_an_ip", field.zeek)
 
 
 def _integer(field: Field, value: object) -> str:
@@ -196,15 +222,11 @@ def _float(field: Field, value: object) -> str:
 def _boolean(field: Field, value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, _Number) or not isinstance(value, str):
-        raise Bad("not_a_boolean", field.zeek)
-    return _text(value)
+    raise Bad("not_a_boolean", field.zeek)
 
 
-def _string(field: Field, value: object) -> str:
-    if isinstance(value, _Number) or not isinstance(value, str):
-        raise Bad("not_a_string", field.zeek)
-    return _text(value)
+def _string(field: Field, _value: object) -> str:
+    raise Bad("not_a_string", field.zeek)
 
 
 _VALUES: dict[str, Callable[[Field, object], str]] = {
@@ -217,37 +239,43 @@ _VALUES: dict[str, Callable[[Field, object], str]] = {
 }
 
 
-def parents(value: object) -> str:
-    """The set of a tunnel's uids as the text of a JSON array."""
-    uids = uids_in(value) if isinstance(value, str) and not isinstance(value, _Number) else value
-    if not isinstance(uids, list) or not all(isinstance(u, str) and not isinstance(u, _Number) for u in uids):
-        raise Bad("not_a_string", "tunnel_parents")
-    return parents_text(uids)
+def _set(field: Field, value: object) -> str | None:
+    """A set of texts as the text of a JSON array."""
+    if isinstance(value, str) and not isinstance(value, _Number):
+        return set_of_text(value)
+    if not isinstance(value, list) or not all(
+        isinstance(u, str) and not isinstance(u, _Number) for u in value
+    ):
+        raise Bad("not_a_string", field.zeek)
+    return set_of_list(value)
 
 
-def uids_in(text: str) -> list[str]:
-    """Return the uids in a set that came as text: as TSV spells it, or JSON within JSON."""
-    if text in ("", "(empty)"):
-        return []
+def set_of_text(text: str) -> str | None:
+    """Return the JSON array of a set that came as text: as TSV spells it, or JSON within JSON."""
+    if text in ("", EMPTY):
+        return "[]"
     try:
         inner = json.loads(text) if text.startswith("[") else None
     except (ValueError, RecursionError):
         inner = None
     if isinstance(inner, list) and all(isinstance(uid, str) for uid in inner):
-        return inner
-    return text.split(",")
+        return set_of_list(inner)
+    return set_of_list(text.split(","))
 
 
-def parents_text(uids: list[str]) -> str:
-    """Return the JSON array of some uids, without blanks."""
-    return _encode([_text(uid) for uid in uids])
+def set_of_list(texts: list[str]) -> str | None:
+    """Return the JSON array of some texts, without blanks; a mark that stands alone is what TSV says with it."""
+    if texts == [UNSET]:
+        return None
+    if texts == [EMPTY]:
+        return "[]"
+    return _encode([_text(text) for text in texts])
 
 
 def _encoded(value: object) -> str:
     match value:
         case _Number():
-            # jsonb's numeric has bounds too; beyond any sensible size the digits are kept as a string
-            return value if _PLAIN_NUMBER.fullmatch(value) else json.dumps(value)
+            return value if PLAIN_NUMBER.fullmatch(value) else json.dumps(value)
         case str():
             return _encode(_text(value))
         case dict():

@@ -1,167 +1,79 @@
-"""How to parse the lines of a JSON log fast: which key is which field, of what type, learnt from a sample."""
+"""Parse lines of a JSON log by its inferred schema, and find those that the parser did not read to the letter.
+
+polars parses leniently: what does not fit becomes null, further keys are dropped, and numbers in text columns are
+printed again. None of that may pass, so the bytes are audited (``json_audit``); lines that fail are doubtful.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from etl.fields import BY_ZEEK, LOG, Field
-from etl.mapping.names import LOG_COLUMN, Names
+from etl.fields import BY_ZEEK, OWN_COLUMNS
+from etl.mapping.names import STREAM_COLUMNS, Names
 from etl.reader import extra, json_exact
 from etl.reader.compression import TAKEN_FOR_PACKED
-from etl.reader.lines import Lines, Mask, Said, agree, agreeing
+from etl.reader.json_audit import ExpectedCounts, matches, matching_lines
+from etl.reader.json_schema import JSON_TYPES, LISTS, Column, member, nested_objects, polars_schema
+from etl.reader.lines import Lines, Mask
 
-_MOST_COLUMNS = 300
 _FEW = 4
-_EXACT = float(1 << 53)
-"""Whole numbers from here on do not all fit a double."""
-_PARENTS = "tunnel_parents"
-_LISTS = (pl.List(pl.String), pl.List(pl.Int64))
-_FIELD_TYPES: dict[str, Any] = {
-    "integer": pl.Int64,
-    "float": pl.Float64,
-    "ip": pl.String,
-    "string": pl.String,
-}
-_FURTHER_TYPES: dict[type, Any] = {bool: pl.Boolean, int: pl.Int64, float: pl.Float64, str: pl.String}
-_JSON_TYPES: dict[Any, str] = {
-    pl.Boolean: "boolean", pl.Int64: "number", pl.Float64: "number", pl.String: "string",
-}  # fmt: skip
-_decode = msgspec.json.Decoder().decode
 _check = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Column:
-    key: str
-    inner: str | None = None
-    """Set for a member of the nested ``id``."""
-    field: str | None
-    dtype: Any
-
-    @property
-    def name(self) -> str:
-        return self.key if self.inner is None else f"{self.key}.{self.inner}"
-
-    @property
-    def expr(self) -> pl.Expr:
-        column = pl.col(self.key)
-        return column if self.inner is None else column.struct.field(self.inner)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Raw:
-    """What one plan made of some lines."""
+class Parsed:
+    """What one schema made of some lines."""
 
     frame: pl.DataFrame
+    """What ``mapping.standard`` takes."""
     other_log: list[int]
-    """Lines that name another log."""
+    """Lines of another log."""
     extra: dict[str, str]
+    """Column beyond the dictionary → its JSON type."""
 
 
-def objects(lines: Sequence[bytes]) -> list[dict[str, Any]]:
-    """Return those lines that are JSON objects, decoded."""
-    found = []
-    for line in lines:
-        try:
-            members = _decode(line)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            continue
-        if isinstance(members, dict):
-            found.append(members)
-    return found
+class FastParser:
+    """Reads lines of one schema."""
 
-
-def learnt(sample: Sequence[dict[str, Any]], names: Names) -> Plan:
-    """Learn a plan. A key whose values have several types, or a type that polars cannot keep, stays out of it."""
-    values: dict[tuple[str, str | None], list[Any]] = {}
-    for members in sample:
-        for key, value in members.items():
-            if key == "id" and isinstance(value, dict):
-                for inner, nested in value.items():
-                    values.setdefault((key, inner), []).append(nested)
-            else:
-                values.setdefault((key, None), []).append(value)
-    nested = any(inner is not None for _, inner in values)
-    fields = names.resolve(key if inner is None else f"{key}.{inner}" for key, inner in values)
-    columns: list[_Column] = []
-    for (key, inner), seen in values.items():
-        name = key if inner is None else f"{key}.{inner}"
-        field = fields.get(name)
-        contested = field is None and names.find(name)[0] is not None
-        spelt_twice = inner is not None and (name, None) in values
-        if (
-            contested
-            or spelt_twice
-            or (nested and key == "id" and inner is None)
-            or json_exact.unstorable(name)
-        ):
-            continue
-        dtype = _field_type(BY_ZEEK[field], seen) if field else _further_type(name, seen)
-        if dtype is not None and len(columns) < _MOST_COLUMNS:
-            columns.append(_Column(key=key, inner=inner, field=field, dtype=dtype))
-    return Plan(columns)
-
-
-def _field_type(field: Field, seen: Sequence[Any]) -> Any:
-    """The form that most values have, where a field comes in several."""
-    text = sum(isinstance(value, str) for value in seen) * 2 > sum(value is not None for value in seen)
-    if field.zeek == _PARENTS:
-        return pl.String if text else pl.List(pl.String)
-    if field.standard_type == "date_time":
-        return pl.String if text else pl.Float64
-    if field.standard_type == "boolean":
-        return pl.String if text else pl.Boolean
-    return _FIELD_TYPES[field.standard_type]
-
-
-def _further_type(name: str, seen: Sequence[Any]) -> Any:
-    """A type that keeps all values exactly; None where there is none."""
-    if name == LOG_COLUMN:
-        return pl.String
-    filled = [value for value in seen if value is not None]
-    kinds = {type(value) for value in filled}
-    if kinds == {list}:
-        elements = {type(element) for value in filled for element in value}
-        return pl.List(pl.String) if elements <= {str} else pl.List(pl.Int64) if elements == {int} else None
-    return _FURTHER_TYPES.get(kinds.pop()) if len(kinds) == 1 else None
-
-
-class Plan:
-    """Reads lines of one shape."""
-
-    def __init__(self, columns: Sequence[_Column]) -> None:
+    def __init__(self, columns: Sequence[Column], names: Names) -> None:
         """Without columns every line is doubtful."""
-        self._schema: dict[str, Any] = {c.key: c.dtype for c in columns if c.inner is None}
-        if nested := {c.inner: c.dtype for c in columns if c.inner is not None}:
-            self._schema["id"] = pl.Struct(nested)
+        self._names = names
+        self._schema = polars_schema(columns)
         self._fields = [c for c in columns if c.field]
-        self._further = [c for c in columns if not c.field and c.name != LOG_COLUMN]
+        self._streams = sorted(
+            (c for c in columns if c.path[0] in STREAM_COLUMNS), key=lambda c: STREAM_COLUMNS.index(c.path[0])
+        )
+        self._further = [c for c in columns if not c.field and c.path[0] not in STREAM_COLUMNS]
+        self._floats = [c for c in self._further if c.dtype == pl.Float64]
         self._counted = _counted(columns)
         self._tests = [
-            c.expr.list.eval(pl.element().is_null()).list.any() for c in columns if c.dtype in _LISTS
+            c.expr.list.eval(pl.element().is_null()).list.any() for c in columns if c.dtype in LISTS
         ]
-        self._tests += [c.expr.abs() >= _EXACT for c in self._further if c.dtype == pl.Float64]
+        self._other = _other_log(columns, names)
         self._screens = 0
         """How much screening the last block needed before it could be parsed at all."""
 
-    def read(self, lines: Lines) -> tuple[Raw, Lines]:
-        """Return the rows that are certain, and the lines that have to be looked at again (blank ones among them)."""
+    def read(self, lines: Lines) -> tuple[Parsed, Lines]:
+        """Return the rows that are certain, and the lines that have to be read exactly (blank ones among them)."""
         if not self._schema:
-            return self._raw(self._none(), lines.numbers[:0]), lines
+            return self._parsed_rows(self._none(), lines.numbers[:0]), lines
         frame, certain = self._parsed(lines)
         kept = lines.kept(certain)
         fits = self._fitting(frame, kept)
+        if self._floats and len(kept):
+            frame, exact = self._with_digits(frame, kept)
+            fits &= exact
         if not fits.all():
             frame = frame.filter(pl.Series(fits))
             certain[np.flatnonzero(certain)[~fits]] = False
-        return self._raw(frame, kept.numbers[fits]), lines.kept(~certain)
+        return self._parsed_rows(frame, kept.numbers[fits]), lines.kept(~certain)
 
     # --- syntax -----------------------------------------------------------------------------------------------
 
@@ -192,7 +104,7 @@ class Plan:
             frame = pl.read_ndjson(lines.data, schema=self._schema, ignore_errors=True)
         except pl.exceptions.PolarsError:
             return None
-        # polars leaves a chunk for each thousand rows or so, which all that comes after would pay for
+        # polars leaves a part for each thousand rows or so, which all that comes after would pay for
         return frame.rechunk() if frame.height == len(lines) else None
 
     def _none(self) -> pl.DataFrame:
@@ -212,7 +124,7 @@ class Plan:
     # --- what the lenient parser passed over ------------------------------------------------------------------
 
     def _fitting(self, frame: pl.DataFrame, lines: Lines) -> Mask:
-        """Which rows hold all that their lines say, no more and no less."""
+        """Which rows hold all that their lines hold, no more and no less."""
         if not len(lines):
             return np.ones(0, np.bool_)
         sums = frame.select(
@@ -220,15 +132,15 @@ class Plan:
         )
         cells, strings, lists, nested = sums.row(0)
         doubtful = self._doubtful(frame)
-        said = Said(cells=cells, strings=strings, lists=lists, objects=nested + len(lines))
-        if agree(lines.data, said):
+        expected = ExpectedCounts(cells=cells, strings=strings, lists=lists, objects=nested + len(lines))
+        if matches(lines.data, expected):
             return ~doubtful
         by_row = frame.select(_sum(name, exprs) for name, exprs in self._counted.items())
         by_row = by_row.with_columns(pl.col("objects") + 1)
-        return agreeing(lines, by_row.to_numpy()) & ~doubtful
+        return matching_lines(lines, by_row.to_numpy()) & ~doubtful
 
     def _doubtful(self, frame: pl.DataFrame) -> Mask:
-        """Rows with nothing at all, a null in a list (an element of another type), a number too great for a double."""
+        """Rows with nothing at all, or with a null in a list (an element of another type)."""
         tests = list(self._tests)
         if min(frame.null_count().row(0)):
             tests.append(pl.all_horizontal(pl.all().is_null()))
@@ -240,38 +152,136 @@ class Plan:
             .to_numpy()
         )
 
+    def _with_digits(self, frame: pl.DataFrame, lines: Lines) -> tuple[pl.DataFrame, Mask]:
+        """Numbers beyond the dictionary as they are written: a double would lose digits of some.
+
+        A key between its quotes and a colon stands nowhere but where it is a key: quotes inside texts are escaped.
+        """
+        try:
+            texts = pl.Series("line", lines.data.decode().split("\n")[:-1])
+        except UnicodeDecodeError:
+            return frame, np.zeros(frame.height, np.bool_)
+        exact = pl.lit(value=True)
+        written = pl.DataFrame([texts, *(frame[c.name] for c in self._floats)])
+        for i, column in enumerate(self._floats):
+            pattern = (
+                rf'"{re.escape(column.name)}"[ \t]*:[ \t]*({json_exact.PLAIN_NUMBER.pattern})[ \t\r]*[,}}]'
+            )
+            digits = pl.col("line").str.extract(pattern, 1)
+            value = pl.when(pl.col(column.name).is_not_null()).then(digits)
+            written = written.with_columns(value.alias(f"digits {i}"))
+            exact &= pl.col(column.name).eq_missing(pl.col(f"digits {i}").cast(pl.Float64, strict=False))
+        mask = written.select(exact.alias("exact")).to_series().to_numpy()
+        return frame.with_columns(
+            written[f"digits {i}"].alias(column.name) for i, column in enumerate(self._floats)
+        ), mask
+
     # --- the raw frame ----------------------------------------------------------------------------------------
 
-    def _raw(self, frame: pl.DataFrame, numbers: npt.NDArray[np.int64]) -> Raw:
-        other: list[int] = []
-        if LOG_COLUMN in self._schema:
-            here = frame[LOG_COLUMN].is_null() | (frame[LOG_COLUMN] == LOG)
-            if not here.all():
-                other = numbers[~here.to_numpy()].tolist()
-                frame, numbers = frame.filter(here), numbers[here.to_numpy()]
-        fields = frame.select(c.expr.alias(c.field or "") for c in self._fields)
-        further = frame.select(c.expr.alias(c.name) for c in self._further)
+    def _parsed_rows(self, frame: pl.DataFrame, numbers: npt.NDArray[np.int64]) -> Parsed:
+        frame, numbers, other = self._own_rows(frame, numbers)
+        fields = {c.field or "": c.expr for c in self._fields}
+        if not fields:
+            values = pl.DataFrame(height=frame.height)
+        else:
+            values = frame.select(expr.alias(name) for name, expr in fields.items())
+        values = self._without_marks(values)
+        further = (
+            frame.select(c.expr.alias(c.name) for c in self._further) if self._further else pl.DataFrame()
+        )
         filled = [c for c in self._further if further[c.name].null_count() < frame.height]
-        members = [extra.Member(name=c.name, values=further[c.name]) for c in filled]
-        if _PARENTS in fields.columns:
-            fields = fields.with_columns(_parents(fields[_PARENTS]))
-        return Raw(
-            frame=fields.with_columns(
+        members = [
+            extra.Member(name=c.name, values=further[c.name], encoded=c in self._floats) for c in filled
+        ]
+        named = {c.name: _unless_stream(frame[c.name], self._names) for c in self._streams}
+        members += [extra.Member(name=n, values=v) for n, v in named.items() if v.null_count() < frame.height]
+        return Parsed(
+            frame=values.with_columns(
                 pl.Series("etl_line", numbers, dtype=pl.Int64),
                 extra.encode(members, frame.height).alias("extra"),
             ),
             other_log=other,
-            extra={c.name: _JSON_TYPES.get(c.dtype, "array") for c in filled},
+            extra={c.name: JSON_TYPES.get(c.dtype, "array") for c in filled}
+            | {m.name: "string" for m in members if m.name in named},
         )
 
+    def _own_rows(
+        self, frame: pl.DataFrame, numbers: npt.NDArray[np.int64]
+    ) -> tuple[pl.DataFrame, npt.NDArray[np.int64], list[int]]:
+        """Rows of this log with their lines, and the lines of rows of another."""
+        if not frame.height or (not self._streams and self._other is None):
+            return frame, numbers, []
+        unnamed = pl.Series(np.ones(frame.height, np.bool_))
+        other = ~unnamed
+        for column in self._streams:
+            values = frame[column.name]
+            named = [v for v in values.drop_nulls().unique() if self._names.is_stream_name(column.name, v)]
+            others = [value for value in named if not self._names.is_own(value)]
+            names_it = values.is_in(named).fill_null(value=False) & unnamed
+            other |= names_it & values.is_in(others).fill_null(value=False)
+            unnamed &= ~names_it
+        if self._other is not None:
+            other |= unnamed & frame.select(self._other.alias("other")).to_series()
+        if not other.any():
+            return frame, numbers, []
+        mask = other.to_numpy()
+        return frame.filter(~other), numbers[~mask], numbers[mask].tolist()
 
-def _counted(columns: Sequence[_Column]) -> dict[str, list[pl.Expr]]:
-    """What adds up to the marks in a row's bytes, by the attributes of ``Said``."""
+    def _without_marks(self, values: pl.DataFrame) -> pl.DataFrame:
+        """Fields that came as text: Zeek's marks of an unset and of an empty value, and sets as JSON text."""
+        changed: list[pl.Series] = []
+        for column in self._fields:
+            series = values[column.field or ""]
+            field = BY_ZEEK[column.field or ""]
+            if field.is_set:
+                changed.append(_sets(series))
+            elif (
+                series.dtype == pl.String
+                and (marked := _marked(series, is_text=field.standard_type == "string")) is not None
+            ):
+                changed.append(marked)
+        return values.with_columns(changed) if changed else values
+
+
+def _marked(series: pl.Series, *, is_text: bool) -> pl.Series | None:
+    """The same with null for ``-``, and an empty text for ``(empty)``; None where there is neither."""
+    unset = series == json_exact.UNSET
+    is_empty = series == json_exact.EMPTY
+    if not unset.any() and not (is_text and is_empty.any()):
+        return None
+    cells = pl.col(series.name)
+    filled = pl.when(cells == json_exact.EMPTY).then(pl.lit("")).otherwise(cells) if is_text else cells
+    return (
+        series.to_frame()
+        .select(pl.when(cells != json_exact.UNSET).then(filled))
+        .to_series()
+        .alias(series.name)
+    )
+
+
+def _unless_stream(values: pl.Series, names: Names) -> pl.Series:
+    """A column's values but those that name a stream, which a row does not keep."""
+    known = [value for value in values.drop_nulls().unique() if names.is_stream_name(values.name, value)]
+    return values.set(values.is_in(known).fill_null(value=False), None) if known else values
+
+
+def _other_log(columns: Sequence[Column], names: Names) -> pl.Expr | None:
+    """Which rows have columns of other logs and none of this log's own; None where no column is another log's."""
+    foreign = [c.expr.is_not_null() for c in columns if not c.field and c.name in names.foreign]
+    if not foreign:
+        return None
+    own = [c.expr.is_not_null() for c in columns if c.field in OWN_COLUMNS]
+    is_foreign = pl.any_horizontal(foreign)
+    return is_foreign & ~pl.any_horizontal(own) if own else is_foreign
+
+
+def _counted(columns: Sequence[Column]) -> dict[str, list[pl.Expr]]:
+    """What adds up to the marks in a row's bytes, by the attributes of ``ExpectedCounts``."""
     filled = [c.expr.is_not_null() for c in columns]
-    nested = [pl.col("id").is_not_null()] if any(c.inner is not None for c in columns) else []
+    nested = [member(path).is_not_null() for path in nested_objects(columns)]
     texts = [c.expr.is_not_null() for c in columns if c.dtype == pl.String]
     elements = [c.expr.list.len().fill_null(0) for c in columns if c.dtype == pl.List(pl.String)]
-    lists = [c.expr.is_not_null() for c in columns if c.dtype in _LISTS]
+    lists = [c.expr.is_not_null() for c in columns if c.dtype in LISTS]
     return {"cells": filled + nested, "strings": texts + elements, "lists": lists, "objects": nested}
 
 
@@ -288,11 +298,11 @@ def _is_json(line: bytes) -> bool:
     return True
 
 
-def _parents(values: pl.Series) -> pl.Series:
-    """Lists of uids, or the text that some writers make of them, as the text of JSON arrays."""
+def _sets(values: pl.Series) -> pl.Series:
+    """Lists of texts, or the text that some writers make of them, as the text of JSON arrays."""
     if values.dtype == pl.String:
         distinct = values.drop_nulls().unique()
-        texts = [json_exact.parents_text(json_exact.uids_in(text)) for text in distinct]
+        texts = [json_exact.set_of_text(text) for text in distinct]
         return (
             values.replace_strict(distinct, texts, default=None, return_dtype=pl.String) if texts else values
         )
@@ -300,5 +310,5 @@ def _parents(values: pl.Series) -> pl.Series:
     filled = (length > 0).fill_null(value=False)
     empty = values.to_frame().select(pl.when(length == 0).then(pl.lit("[]")).alias(values.name)).to_series()
     return empty.scatter(
-        filled.arg_true(), [json_exact.parents_text(uids) for uids in values.filter(filled).to_list()]
+        filled.arg_true(), [json_exact.set_of_list(texts) for texts in values.filter(filled).to_list()]
     )

@@ -1,14 +1,12 @@
 """Read JSON lines into raw frames.
 
-A plan, learnt from a sample of lines, says which key is which field and of what type; polars parses a block by it, in
-its lenient mode: what does not fit becomes null, further keys are dropped, and numbers in text columns are printed
-anew. None of that may pass, so keys, quotes, brackets and braces of the bytes are counted against the frame's cells.
-They differ → the same counts line by line tell which lines; those are read by another plan if they are many (a log
-that mixes forms), else one by one by ``careful``.
+A schema, inferred from a sample of lines, lets polars parse a block fast (``json_fast``). Lines that were not read to
+the letter are read by a further schema if they are many (a log that mixes forms), else one by one (``json_exact``).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -16,107 +14,143 @@ from typing import Any
 import numpy as np
 
 from etl.errors import MissingColumn, NotAConnLog, OtherLog
-from etl.fields import LOG, REQUIRED
-from etl.mapping.names import LOG_COLUMN, Names, is_other_log
+from etl.fields import LOG, OWN_COLUMNS, REQUIRED
+from etl.mapping.bounds import LINE_KEYS, SHOWN
+from etl.mapping.names import STREAM_COLUMNS, Names
 from etl.mapping.values import Fault, text_frame
 from etl.models import Format
-from etl.reader import json_exact
-from etl.reader.chunks import Piece
-from etl.reader.json_fast import Plan, learnt, objects
+from etl.reader import json_exact, signatures
+from etl.reader.chunks import Chunk
+from etl.reader.json_fast import FastParser
+from etl.reader.json_schema import infer, objects
 from etl.reader.lines import Lines, without
-from etl.reader.parts import Part
+from etl.reader.raw_block import RawBlock
 
 FORMAT = Format(kind="json")
 _SAMPLE = 1_000
 _MANY = 500
-"""Doubtful lines from which another plan pays."""
-_PLANS = 3
-_MOST_KEYS = 10_000
-_CROWDED = _MOST_KEYS * len('"":0,')
+"""Doubtful lines from which another schema pays."""
+_SCHEMAS = 3
+_CROWDED = LINE_KEYS * len('"":0,')
+_JOINT = re.compile(rb"\}[ ,]*\{")
+_JOINED_FOR_EACH_ROW = 2
 
 
 class JsonSource:
-    """Reads the pieces of one file; plans are kept from one piece to the next."""
+    """Reads the chunks of one file; schemas are kept from one chunk to the next."""
 
-    def __init__(self, names: Names) -> None:
-        self.format = FORMAT
+    def __init__(self, names: Names, wrapping: tuple[str, ...] = ()) -> None:
+        self.format = replace(FORMAT, wrapping=wrapping)
         self.extra: dict[str, str] = {}
         self._names = names
-        self._plans: list[Plan] = []
+        self._parsers: list[FastParser] = []
         self._seen: set[str] = set()
+        self._rows = self._joined = 0
 
-    def read(self, piece: Piece) -> Iterator[Part]:
-        """Yield the parts of a piece.
+    def read(self, chunk: Chunk) -> Iterator[RawBlock]:
+        """Yield the raw blocks of a chunk.
 
         Raises:
             NotAConnLog: the file begins with no object on one line (pretty-printed JSON among others).
-            MissingColumn: nothing in the first piece has a column that every row needs.
-            OtherLog: the first piece names another log alone, or has no column that only conn has.
+            MissingColumn: nothing in the first chunk has a column that every row needs.
+            OtherLog: each row of the first chunk is of another log.
         """
-        lines, crowded = _without_crowded(Lines.of(piece))
+        lines, crowded = _without_crowded(Lines.of(chunk))
         if crowded:
-            yield Part(format=FORMAT, rows=len(crowded), faults=crowded)
-        first = not self._plans
+            yield RawBlock(format=self.format, rows=len(crowded), faults=crowded)
+        first = not self._parsers
         if first:
             lines = _without_blank(lines)
             if not len(lines):
                 return
             self._begin(lines)
-        parts = list(self._parts(lines, 0))
+        blocks = list(self._blocks(lines, 0))
         if first:
-            self._judge(parts)
-        for part in parts:
-            yield part if piece.ended else _unterminated(part, piece.first + piece.lines - 1)
+            self._judge(blocks)
+        for block in blocks:
+            self._rows += block.frame.height if block.frame is not None else 0
+            yield block if chunk.ended else _unterminated(block, chunk.first + chunk.lines - 1)
+
+    def is_whole(self, line: bytes) -> bool:
+        """Whether bytes are one whole row."""
+        return bool(objects([line]))
+
+    def finish(self) -> None:
+        """Judge the file as a whole.
+
+        Raises:
+            NotAConnLog: most of its objects stand several on a line, where no line can be a row.
+        """
+        if self._joined > _JOINED_FOR_EACH_ROW * self._rows:
+            raise signatures.joined_objects()
 
     # --- the file as a whole ----------------------------------------------------------------------------------
 
     def _begin(self, lines: Lines) -> None:
-        found = objects(lines.sample(_SAMPLE))
-        if not found:
-            _refuse_shape(lines)
-        self._seen = {key for keys in found for key in json_exact.flat_keys(keys)}
-        paths = [members[LOG_COLUMN] for members in found if members.get(LOG_COLUMN) is not None]
-        marks = (f'"_path":{space}"{LOG}"'.encode() for space in ("", " "))
-        named_here = any(mark in lines.data for mark in marks)
-        if paths and LOG not in paths and len(paths) == len(found) and not named_here:
-            raise OtherLog(f"a log of {str(paths[0])[:100]}, not of {LOG}")
-        if found and not paths and is_other_log(self._seen):
-            raise OtherLog(f"JSON with columns of another log, and none that only {LOG} has")
-        self._plans.append(learnt(found, self._names))
+        sample = lines.sample(_SAMPLE)
+        found = objects(sample)
+        signatures.refuse_json_shape(sample, found, self._names)
+        self._seen = {key for members in found for key in json_exact.flat_keys(members, self._names.roots)}
+        if found and all(map(self._is_other, found)) and not self._may_be_own(lines.data):
+            stream = self._names.stream_of(found[0])
+            named = f"a log of {stream[:SHOWN]}, not of {LOG}" if stream else None
+            raise OtherLog(named or f"JSON with columns of another log, and none that only {LOG} has")
+        self._parsers.append(FastParser(infer(found, self._names), self._names))
 
-    def _judge(self, parts: list[Part]) -> None:
+    def _is_other(self, members: dict[str, Any]) -> bool:
+        filled = {key: value for key, value in members.items() if value is not None}
+        return self._names.is_other(
+            self._names.stream_of(members), json_exact.flat_keys(filled, self._names.roots)
+        )
+
+    def _may_be_own(self, data: bytes) -> bool:
+        """Whether a row that the sample left out may be of this log."""
+        own = [f'"{name}"'.encode() for name in OWN_COLUMNS]
+        named = [f'"{c}":{blank}"{LOG}"'.encode() for c in STREAM_COLUMNS for blank in ("", " ")]
+        return any(mark in data for mark in (*named, *own))
+
+    def _judge(self, blocks: list[RawBlock]) -> None:
         """A column cut away by a filter of Zeek's is missing everywhere."""
-        raws = [part.raw for part in parts if part.raw is not None]
-        if not (rows := sum(raw.height for raw in raws)):
+        frames = [block.frame for block in blocks if block.frame is not None]
+        if not (rows := sum(frame.height for frame in frames)):
             return
         seen = {field for key in self._seen if (field := self._names.find(key)[0])}
-        seen |= {name for raw in raws for name in raw.columns if raw[name].null_count() < raw.height}
-        if missing := [field.zeek for field in REQUIRED if field.zeek not in seen]:
+        seen |= {
+            name for frame in frames for name in frame.columns if frame[name].null_count() < frame.height
+        }
+        missing = [field.zeek for field in REQUIRED if field.zeek not in seen]
+        if len(missing) == len(REQUIRED):
+            raise NotAConnLog(
+                "JSON lines without one column of a conn log",
+                hint="`conn-etl explain` shows its columns; CONN_ETL_ALIASES names them otherwise",
+            )
+        if missing:
             raise MissingColumn(f"none of its first {rows:,} rows has {', '.join(missing)}")
 
-    # --- lines by plan, the doubtful ones again ---------------------------------------------------------------
+    # --- lines by schema, the doubtful ones again -------------------------------------------------------------
 
-    def _parts(self, lines: Lines, depth: int) -> Iterator[Part]:
-        raw, doubtful = self._plan(lines, depth).read(lines)
-        if raw.frame.height:
-            self.extra = {**raw.extra, **self.extra}
-            yield Part(format=FORMAT, rows=raw.frame.height, raw=raw.frame, faults=[])
-        if raw.other_log:
-            faults = [Fault(line=line, field=None, reason="other_log") for line in raw.other_log]
-            yield Part(format=FORMAT, rows=len(faults), faults=faults)
+    def _blocks(self, lines: Lines, depth: int) -> Iterator[RawBlock]:
+        parsed, doubtful = self._parser(lines, depth).read(lines)
+        if parsed.frame.height:
+            self.extra = {**parsed.extra, **self.extra}
+            yield RawBlock(format=self.format, rows=parsed.frame.height, frame=parsed.frame, faults=[])
+        if parsed.other_log:
+            faults = [Fault(line=line, field=None, reason="other_log") for line in parsed.other_log]
+            yield RawBlock(format=self.format, rows=len(faults), faults=faults)
         doubtful = _without_blank(doubtful)
-        if len(doubtful) > _MANY and depth + 1 < _PLANS:
-            yield from self._parts(doubtful, depth + 1)
+        if len(doubtful) > _MANY and depth + 1 < _SCHEMAS:
+            yield from self._blocks(doubtful, depth + 1)
         elif len(doubtful):
             yield self._one_by_one(doubtful)
 
-    def _plan(self, lines: Lines, depth: int) -> Plan:
-        if depth == len(self._plans) or depth == _PLANS - 1:
-            del self._plans[depth:]
-            self._plans.append(learnt(objects(lines.sample(_SAMPLE)), self._names))
-        return self._plans[depth]
+    def _parser(self, lines: Lines, depth: int) -> FastParser:
+        if depth == len(self._parsers) or depth == _SCHEMAS - 1:
+            del self._parsers[depth:]
+            columns = infer(objects(lines.sample(_SAMPLE)), self._names)
+            self._parsers.append(FastParser(columns, self._names))
+        return self._parsers[depth]
 
-    def _one_by_one(self, lines: Lines) -> Part:
+    def _one_by_one(self, lines: Lines) -> RawBlock:
         rows: list[dict[str, Any]] = []
         faults: list[Fault] = []
         for i, number in enumerate(lines.numbers.tolist()):
@@ -128,12 +162,22 @@ class JsonSource:
                 text = json_exact.encoded(further)
             except json_exact.Bad as bad:
                 faults.append(Fault(line=number, field=bad.field, reason=bad.reason))
+                if bad.reason == "not_json":
+                    self._joined += _objects_joined(line)
                 continue
             for key, value in further.items():
                 self.extra.setdefault(key, json_exact.kind(value))
             rows.append({**row, "etl_line": number, "extra": text})
-        raw = text_frame(rows) if rows else None
-        return Part(format=FORMAT, rows=len(rows) + len(faults), raw=raw, faults=faults)
+        frame = text_frame(rows) if rows else None
+        return RawBlock(format=self.format, rows=len(rows) + len(faults), frame=frame, faults=faults)
+
+
+def _objects_joined(line: bytes) -> int:
+    """How many objects stand on a line that is no JSON; 0 when it is wrong for another reason."""
+    joints = len(_JOINT.findall(line))
+    return (
+        joints + 1 if joints and line.lstrip().startswith(b"{") and line.rstrip(b" ,\r").endswith(b"}") else 0
+    )
 
 
 def _without_blank(lines: Lines) -> Lines:
@@ -142,34 +186,22 @@ def _without_blank(lines: Lines) -> Lines:
 
 
 def _without_crowded(lines: Lines) -> tuple[Lines, list[Fault]]:
-    """Take out lines with far more keys than any log has: each would cost seconds, its names a place in the plan."""
+    """Take out lines with far more keys than any log has: each would cost seconds, its names a place in the schema."""
     if lines.shorter_than(_CROWDED):
         return lines, []
     long = np.flatnonzero(np.diff(lines.ends, prepend=-1) > _CROWDED)
-    crowded = [int(i) for i in long if lines.line(int(i)).count(b'":') > _MOST_KEYS]
+    crowded = [int(i) for i in long if lines.line(int(i)).count(b'":') > LINE_KEYS]
     if not crowded:
         return lines, []
     faults = [Fault(line=int(lines.numbers[i]), field=None, reason="too_many_keys") for i in crowded]
     return lines.kept(without(len(lines), crowded)), faults
 
 
-def _refuse_shape(lines: Lines) -> None:
-    """No line is an object: say what it may be, unless it looks like a log of one half-written line."""
-    first = next((line for i in range(len(lines)) if (line := lines.line(i).strip())), b"")
-    if first in (b"{", b"[", b"[{") or (first.startswith(b"[") and not first.startswith(b"[\0")):
-        raise NotAConnLog(
-            "pretty-printed JSON: a conn log has one object on each line",
-            hint="jq -c turns it into JSON lines",
-        )
-    if not first.startswith(b'{"'):
-        raise NotAConnLog("neither Zeek TSV nor JSON lines")
-
-
-def _unterminated(part: Part, last: int) -> Part:
+def _unterminated(block: RawBlock, last: int) -> RawBlock:
     """A half object at the end without a newline is a torn line, whatever is wrong with it."""
     torn = ("not_json", "invalid_utf8", "not_an_object")
     faults = [
         replace(fault, reason="unterminated") if fault.line == last and fault.reason in torn else fault
-        for fault in part.faults
+        for fault in block.faults
     ]
-    return replace(part, faults=faults)
+    return replace(block, faults=faults)

@@ -1,22 +1,16 @@
-"""Numbered lines of one piece, with the byte counts that tell what a lenient parser passed over in silence."""
+"""Numbered lines of one chunk: taken out, counted and sampled without splitting them all."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from etl.reader.chunks import Piece, newlines
+from etl.reader.chunks import Chunk, newlines
 
 Mask = npt.NDArray[np.bool_]
-_CHUNK = 1 << 18
-_FEW_BYTES = 1 << 13
-"""Below it counting byte by byte is cheaper than numpy's calls."""
-_GROUPS = (512, 64, 8, 1)
-"""Lines that are compared together: the last ones alone."""
-_QUOTE, _COLON, _BRACKET, _BRACE, _CR, _CLOSE, _BLANK = (ord(c) for c in '":[{\r} ')
+_BRACE, _CR, _CLOSE = (ord(c) for c in "{\r}")
 
 
 class Lines:
@@ -31,10 +25,10 @@ class Lines:
         self._found = ends
 
     @classmethod
-    def of(cls, piece: Piece) -> Lines:
-        """Return all lines of a piece."""
-        data = piece.data if piece.ended else piece.data + b"\n"
-        return cls(data, np.arange(piece.first, piece.first + piece.lines, dtype=np.int64))
+    def of(cls, chunk: Chunk) -> Lines:
+        """Return all lines of a chunk."""
+        data = chunk.data if chunk.ended else chunk.data + b"\n"
+        return cls(data, np.arange(chunk.first, chunk.first + chunk.lines, dtype=np.int64))
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -128,81 +122,6 @@ def _is_utf8(line: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-class Said(NamedTuple):
-    """What the cells of some rows amount to."""
-
-    cells: int
-    """Keys with a value, those of a nested object and its own included."""
-    strings: int
-    lists: int
-    objects: int
-
-
-def agree(data: bytes, said: Said, *, one_line: bool = False) -> bool:
-    """Whether some whole lines of JSON say what their rows hold, no more and no less.
-
-    Every mark can only be too many in ``data`` (a key that was dropped, a bracket inside a string), never too few, so
-    that one line's surplus cannot make up for another's lack: quotes inside strings are escaped, which is looked for,
-    and so is a blank after a quote, where a key might hide.
-    """
-    escaped = 0
-    if b"\\" in data:
-        if b"\\u" in data or (not one_line and b'\\"' in data):
-            return False
-        escaped = data.count(b'\\"')
-    keys, quotes, brackets, braces, loose = (_marks_of_few if len(data) < _FEW_BYTES else _marks)(data)
-    if loose or (quotes - escaped, brackets, braces) != (2 * (keys + said.strings), said.lists, said.objects):
-        return False
-    return keys == said.cells or keys == said.cells + data.count(b'":null') + data.count(b'": null')
-
-
-def _marks(data: bytes) -> tuple[int, int, int, int, int]:
-    """Count keys, quotes, brackets, braces and quotes before a blank, in chunks that stay in the processor's cache."""
-    keys = quotes = brackets = braces = loose = 0
-    cells = np.frombuffer(data, np.uint8)
-    for at in range(0, len(cells), _CHUNK):
-        chunk = cells[at : at + _CHUNK + 1]
-        body, after = chunk[:_CHUNK], chunk[1:]
-        is_quote = chunk == _QUOTE
-        before = is_quote[: len(after)]
-        keys += int(np.count_nonzero(before & (after == _COLON)))
-        loose += int(np.count_nonzero(before & (after <= _BLANK)))
-        quotes += int(np.count_nonzero(is_quote[:_CHUNK]))
-        brackets += int(np.count_nonzero(body == _BRACKET))
-        braces += int(np.count_nonzero(body == _BRACE))
-    return keys, quotes, brackets, braces, loose
-
-
-def _marks_of_few(data: bytes) -> tuple[int, int, int, int, int]:
-    """Count the same in few bytes, where numpy's calls would cost more than the counting."""
-    loose = sum(data.count(blank) for blank in (b'" ', b'"\t', b'"\r', b'"\n'))
-    return data.count(b'":'), data.count(b'"'), data.count(b"["), data.count(b"{"), loose
-
-
-def agreeing(lines: Lines, said: npt.NDArray[np.int64]) -> Mask:
-    """Return which lines say what their rows hold; ``said`` has a row for each line and the columns of ``Said``.
-
-    Groups are compared first, and only those that disagree are taken apart, into smaller ones and then into lines.
-    """
-    sums = np.concatenate([np.zeros((1, said.shape[1]), np.int64), np.cumsum(said, axis=0)])
-    odd = [(0, len(lines))]
-    for size in _GROUPS:
-        odd = [
-            (first, last)
-            for start, stop in odd
-            for first in range(start, stop, size)
-            if not _agrees(lines, first, last := min(first + size, stop), sums)
-        ]
-    return without(len(lines), [first for first, _ in odd])
-
-
-def _agrees(lines: Lines, first: int, last: int, sums: npt.NDArray[np.int64]) -> bool:
-    said = Said(*(sums[last] - sums[first]).tolist())
-    if last - first == 1:
-        return agree(lines.line(first), said, one_line=True)
-    return agree(lines.data[lines.start(first) : lines.start(last)], said)
 
 
 def without(length: int, indexes: Collection[int]) -> Mask:

@@ -14,28 +14,32 @@ import polars as pl
 from etl.errors import FileError
 from etl.mapping.names import Names
 from etl.mapping.values import Fault, empty, standard, text_frame
-from etl.models import Format
+from etl.models import Format, ReadOptions
 from etl.reader import json_exact
-from etl.reader.chunks import Piece
+from etl.reader.chunks import Chunk
+from etl.reader.formats import unwrapper
 from etl.reader.tsv import TsvSource
 
 
 def stored_format(value: Mapping[str, Any]) -> Format:
     """The format as ``Format.as_json`` wrote it."""
-    lists = {name: tuple(value.get(name, ())) for name in ("fields", "types")}
+    lists = {name: tuple(value.get(name, ())) for name in ("fields", "types", "wrapping")}
     return Format(**{**value, **lists})
 
 
 def read_again(
-    lines: Sequence[tuple[int, bytes]], format_: Format, aliases: Mapping[str, str]
+    lines: Sequence[tuple[int, bytes]], format_: Format, options: ReadOptions
 ) -> tuple[pl.DataFrame, list[Fault]]:
     """Map lines (number, bytes without line end) of one file and format.
 
     Returns:
         A standard frame (``mapping.frame_schema``) of those that are rows now, and the fault of each other line.
     """
+    names = Names(options.aliases, alias_sets=options.alias_sets, conn_streams=options.conn_streams)
+    inner, faults = _unwrapped(lines, format_, names, options)
     read = _tsv if format_.kind == "tsv" else _json
-    raws, faults = read(lines, format_, Names(aliases))
+    raws, more = read(inner, format_, names)
+    faults += more
     frames = []
     for raw in raws:
         frame, uncast = standard(raw)
@@ -45,6 +49,21 @@ def read_again(
     if frame.height + len(faults) != len(lines):
         raise RuntimeError(f"{len(lines)} lines read again, {frame.height} mapped, {len(faults)} at fault")
     return frame, faults
+
+
+def _unwrapped(
+    lines: Sequence[tuple[int, bytes]], format_: Format, names: Names, options: ReadOptions
+) -> tuple[list[tuple[int, bytes]], list[Fault]]:
+    """The row within each line, and the faults of lines without one."""
+    unwrap = unwrapper(format_, names, keep_wrapper=options.keep_wrapper)
+    inner: list[tuple[int, bytes]] = []
+    faults: list[Fault] = []
+    for number, line in lines:
+        try:
+            inner.append((number, unwrap.inner(line) if unwrap else line))
+        except json_exact.Bad as bad:
+            faults.append(Fault(line=number, field=bad.field, reason=bad.reason))
+    return inner, faults
 
 
 def _tsv(
@@ -57,13 +76,14 @@ def _tsv(
     raws: list[pl.DataFrame] = []
     faults: list[Fault] = []
     try:
-        for part in source.read(Piece(data=data, first=1, lines=len(lines))):
+        for block in source.read(Chunk(data=data, first=1, lines=len(lines))) if lines else ():
             faults += [
                 Fault(line=lines[fault.line - 1][0], field=fault.field, reason=fault.reason)
-                for fault in part.faults
+                for fault in block.faults
             ]
-            if part.raw is not None and part.raw.height:
-                raws.append(part.raw.with_columns(numbers.gather(part.raw["etl_line"] - 1).alias("etl_line")))
+            if block.frame is not None and block.frame.height:
+                original = numbers.gather(block.frame["etl_line"] - 1)
+                raws.append(block.frame.with_columns(original.alias("etl_line")))
     except FileError as error:
         return [], [Fault(line=number, field=None, reason=error.kind) for number, _ in lines]
     return raws, faults

@@ -25,7 +25,7 @@ from etl.reader.chunks import NEWLINE
 from etl.reader.compression import TAKEN_FOR_PACKED
 from etl.reader.header import Run, unescaped
 from etl.reader.lines import Lines, without
-from etl.reader.parts import Part
+from etl.reader.raw_block import RawBlock
 
 _TYPED: dict[str, type[pl.DataType]] = {
     **dict.fromkeys(("integer", "count", "int", "port"), pl.Int64),
@@ -34,10 +34,9 @@ _TYPED: dict[str, type[pl.DataType]] = {
 """Standard types of fields, and Zeek types of further columns, that polars casts itself."""
 _FAST_SEPARATORS = frozenset("\t,;|~^ \x01\x02\x03\x1e\x1f")
 _CONTAINER = re.compile(r"(?:set|table|vector)\[(\w+)\]")
-_JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{1,99})?(?:[eE][+-]?[0-9]{1,2})?")
+_JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,299})(?:\.[0-9]{1,300})?(?:[eE][+-]?[0-9]{1,3})?")
 _BOOLEANS = {"T": "true", "F": "false"}
 _CHUNK = 1 << 18
-_PARENTS = "tunnel_parents"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,17 +49,20 @@ class Column:
     name: str
     zeek_type: str
     """Zeek's; of a field its standard type."""
+    is_set: bool = False
+    """A field that is a set of texts."""
 
     @property
     def typed(self) -> type[pl.DataType]:
-        """What polars reads it as while nothing is odd."""
-        return _TYPED.get(self.zeek_type, pl.String)
+        """What polars reads it as while nothing is odd; a double would lose digits of a column that goes to extra."""
+        found = _TYPED.get(self.zeek_type, pl.String)
+        return pl.String if self.field is None and found == pl.Float64 else found
 
     @property
     def is_text(self) -> bool:
         """Whether cells are texts that may be escaped or marked as empty."""
         if self.field:
-            return self.zeek_type == "string" and self.field != _PARENTS
+            return self.zeek_type == "string" and not self.is_set
         return self.zeek_type not in {*_TYPED, "bool"} and not _CONTAINER.fullmatch(self.zeek_type)
 
 
@@ -79,6 +81,7 @@ def columns_of(format_: Format, names: Names) -> list[Column]:
                 field=field,
                 name=name if times == 1 else f"{name}#{times}",
                 zeek_type=BY_ZEEK[field].standard_type if field else types[i],
+                is_set=field is not None and BY_ZEEK[field].is_set,
             )
         )
     return columns
@@ -94,14 +97,16 @@ class Table:
         self._unset = format_.unset_field if format_.unset_field is not None else "-"
         self._typed_pays = self._separator in _FAST_SEPARATORS
 
-    def read(self, run: Run) -> Part:
+    def read(self, run: Run) -> RawBlock:
         """Return the rows of a run, and the lines that are none."""
         data = run.data.replace(b"\r\n", b"\n") if b"\r" in run.data else run.data
         if self._typed_pays and run.ended and self._is_plain(data, run.lines):
             frame = self._typed(data, run.lines)
             if frame is not None:
                 numbers = pl.int_range(run.first, run.first + run.lines, dtype=pl.Int64, eager=True)
-                return Part(format=self._format, rows=run.lines, raw=self._raw(frame, numbers), faults=[])
+                return RawBlock(
+                    format=self._format, rows=run.lines, frame=self._raw(frame, numbers), faults=[]
+                )
             self._typed_pays = False
         return self._searched(data, run)
 
@@ -136,9 +141,7 @@ class Table:
             frame = self._parsed(data, {column.id: column.typed for column in self._columns})
         except pl.exceptions.PolarsError:
             return None
-        floats = [c.id for c in self._columns if c.field is None and c.typed == pl.Float64]
-        finite = all(frame[name].is_finite().all() for name in floats)
-        return frame if frame.height == lines and finite else None
+        return frame if frame.height == lines else None
 
     def _parsed(self, data: bytes, schema: dict[str, type[pl.DataType]]) -> pl.DataFrame:
         return pl.read_csv(
@@ -153,7 +156,7 @@ class Table:
 
     # --- the search: lines that cannot be split are taken out, the rest is read as text -----------------------
 
-    def _searched(self, data: bytes, run: Run) -> Part:
+    def _searched(self, data: bytes, run: Run) -> RawBlock:
         numbers = np.arange(run.first, run.first + run.lines, dtype=np.int64)
         lines = Lines(data if run.ended else data + b"\n", numbers)
         lines = lines.kept(~lines.blank())
@@ -163,7 +166,7 @@ class Table:
         faults = [Fault(line=int(lines.numbers[i]), field=None, reason=reasons[i]) for i in sorted(reasons)]
         good = lines.kept(without(len(lines), list(reasons)))
         raw = self._raw(self._text(good), pl.Series(good.numbers, dtype=pl.Int64)) if len(good) else None
-        return Part(format=self._format, rows=len(good) + len(faults), raw=raw, faults=faults)
+        return RawBlock(format=self._format, rows=len(good) + len(faults), frame=raw, faults=faults)
 
     def _shape_faults(self, lines: Lines) -> dict[int, str]:
         """What is wrong with the shape of which line, by index; the gravest last."""
@@ -197,8 +200,10 @@ class Table:
         """What the mapping takes: cells unescaped, sets as JSON text, further columns as ``extra``."""
         frame = self._unescaped(frame)
         fields = frame.select(column.id for column in self._columns if column.field)
-        if _PARENTS in fields.columns:
-            fields = fields.with_columns(_mapped(fields[_PARENTS], lambda cell: self._array(cell, "string")))
+        sets = [column.id for column in self._columns if column.is_set]
+        fields = fields.with_columns(
+            _mapped(fields[name], lambda cell: self._array(cell, "string")) for name in sets
+        )
         members = [self._member(c, frame[c.id]) for c in self._columns if not c.field]
         further = extra.encode(members, frame.height)
         return fields.with_columns(numbers.alias("etl_line"), further.alias("extra"))
@@ -249,6 +254,8 @@ class Table:
             inner = container[1]
             array = _mapped(cells, lambda cell: self._array(cell, inner))
             return extra.Member(name=column.name, values=array, encoded=True)
+        if column.zeek_type in _TYPED and cells.str.contains(f"^(?:{_JSON_NUMBER.pattern})$").all():
+            return extra.Member(name=column.name, values=cells, encoded=True)
         text = _mapped(cells, lambda cell: self._element(cell, column.zeek_type))
         return extra.Member(name=column.name, values=text, encoded=True)
 

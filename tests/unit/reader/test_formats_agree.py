@@ -28,6 +28,12 @@ def expected(row: Row) -> dict[str, Any]:
     return out
 
 
+def without_marks(row: Row) -> Row:
+    """What JSON says with Zeek's marks, which only TSV can escape."""
+    out = {name: None if value == "-" else "" if value == "(empty)" else value for name, value in row.items()}
+    return {**out, "tunnel_parents": [] if row["tunnel_parents"] == ["(empty)"] else row["tunnel_parents"]}
+
+
 def standard_part(found: dict[str, Any]) -> dict[str, Any]:
     return {name: found[name] for name in STANDARD_NAMES}
 
@@ -37,6 +43,8 @@ def standard_part(found: dict[str, Any]) -> dict[str, Any]:
 def test_tsv_and_json_read_back_to_the_source(rows: list[Row], block_rows: int) -> None:
     want = [expected(row) for row in rows]
     for data in (tsv(rows), b"".join(map(json_line, rows))):
+        if data.startswith(b"{"):
+            want = [expected(without_marks(row)) for row in rows]
         blocks, scan = read(data, block_rows=block_rows)
         assert [reject for block in blocks for reject in block.rejects] == []
         assert [standard_part(row) for row in values(blocks)] == want

@@ -1,4 +1,4 @@
-"""What the formats hand to the reader."""
+"""What the readers of the formats hand on: lines as a frame of raw cells, and the faults of those that have none."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from etl.models import Format
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Part:
-    """Some lines of a piece, all under one format."""
+class RawBlock:
+    """Some lines of a chunk, all under one format."""
 
     format: Format
     rows: int
     """Lines neither blank nor header."""
-    raw: pl.DataFrame | None = None
+    frame: pl.DataFrame | None = None
     """What ``mapping.standard`` takes; None without rows."""
     faults: list[Fault]

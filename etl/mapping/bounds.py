@@ -1,0 +1,39 @@
+"""Bounds on what a log brings, and what happens beyond each: nothing of a log is kept, multiplied or shown unbounded.
+
+A line beyond a bound is rejected and goes to quarantine as it is; a file beyond one is refused. Bounds that an operator
+sets (block, line, file) are in ``ReadOptions``.
+"""
+
+KEY_BYTES = 1_024
+"""A text of the table's key, whose index entries PostgreSQL bounds at 2,704 bytes: a longer one is
+``value_too_long``."""
+TEXT_BYTES = 1 << 20
+"""Any other text of a field: a longer one is ``value_too_long``. An index on it has to shorten it itself."""
+
+LINE_KEYS = 10_000
+"""Keys of a JSON line, those of nested objects counted: a line with more is ``too_many_keys``."""
+HEADER_COLUMNS = 10_000
+"""Columns of a TSV or CSV header: a file with more is refused as ``too_large``."""
+HEADER_BYTES = 1 << 20
+"""A header line: a file with a longer one is refused as ``too_large``."""
+HEADERS_BESIDE_REJECTS = 64 << 20
+"""Each rejected line is kept with its header: a file whose headers would take more than this beside its rejects is
+refused as ``too_large``. Headers up to ``SMALL_HEADER`` are not counted."""
+SMALL_HEADER = 8 << 10
+
+LISTED_COLUMNS = 1_000
+"""Columns beyond the dictionary that are listed of a file; the rows keep all of them."""
+LISTED_NAME = 200
+"""Characters of a column's name in that list; the rows keep the whole name."""
+SHOWN = 100
+"""Characters of a log's text in a message."""
+
+HOLE_KEPT = 4_096
+"""NUL bytes of one run inside a line that are kept; at the start of a line none are."""
+PACKED_HOLE = 4 << 30
+"""NUL bytes that a packed log may unpack to, beyond what the ratio of a bomb allows."""
+
+
+def listed_name(name: str) -> str:
+    """Return a column's name as lists show it."""
+    return name if len(name) <= LISTED_NAME else f"{name[:LISTED_NAME]}…"

@@ -1,0 +1,123 @@
+r"""Rows under one plain header line: CSV with Zeek's names, and what Zeek's writer option ``tsv`` makes.
+
+Neither says its types or its marks. An empty cell of CSV is unset, as ``-`` is. Each line is written as Zeek's TSV
+again, which is read as always: ``csv:,`` has the separator, ``header`` stands for tabs, where only the header changes.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import replace
+
+from etl.fields import REQUIRED
+from etl.mapping.names import Names
+from etl.mapping.values import Fault
+from etl.reader.chunks import Chunk
+from etl.reader.json_exact import Bad
+
+HEADER = "header"
+CSV = "csv:"
+SEPARATORS = ("\t", ",", ";", "|")
+_FEW = 5
+"""Lines among which the header is; those before it are rejected."""
+_ENOUGH = 4
+"""Required fields by which a line is known as a header."""
+_ENOUGH_OF_OTHERS = 2
+
+
+class PlainRows:
+    """Writes the lines of one file as Zeek's TSV."""
+
+    def __init__(self, step: str, names: Names) -> None:
+        """``step`` as ``learnt`` returned it."""
+        self.steps = (step,)
+        self._names = names
+        self._separator = "\t" if step == HEADER else step.removeprefix(CSV)
+        self._is_quoted = step != HEADER
+        self._first: bytes | None = None
+        """The header line, once it was met."""
+
+    def inner(self, line: bytes) -> bytes:
+        """Return one line as a row or a header of TSV.
+
+        Raises:
+            Bad: its quotes do not fit.
+        """
+        line = line.removesuffix(b"\r")
+        if self._may_be_header(line):
+            names = [name.strip() for name in _split(line, self._separator)]
+            if is_header(names, self._names):
+                self._first = line
+                return b"\t".join([b"#fields", *(_escaped(name) for name in names)])
+        if not self._is_quoted or b"\0" in line:
+            return line
+        return b"\t".join(_cell(cell) for cell in _split(line, self._separator))
+
+    def _may_be_header(self, line: bytes) -> bool:
+        """Rows begin with a time, headers with a name: a digit is enough to tell."""
+        return self._first is None or line == self._first or not line[:2].strip(b'"- ')[:1].isdigit()
+
+    def unwrapped(self, chunk: Chunk) -> tuple[Chunk, list[Fault]]:
+        """Return the chunk as TSV, and the faults of lines that are none, blank there."""
+        if not self._is_quoted and self._first is not None and b"\n" + self._first not in chunk.data:
+            return chunk, []
+        lines = chunk.data.split(b"\n")
+        faults: list[Fault] = []
+        for i, line in enumerate(lines):
+            if not line.strip():
+                continue
+            try:
+                lines[i] = self.inner(line)
+            except Bad as bad:
+                lines[i] = b""
+                torn = not chunk.ended and i == len(lines) - 1
+                reason = "unterminated" if torn else bad.reason
+                faults.append(Fault(line=chunk.first + i, field=None, reason=reason))
+        return replace(chunk, data=b"\n".join(lines), _ends=[]), faults
+
+
+def learnt(lines: Sequence[bytes], names: Names) -> str | None:
+    """Return the step of a file whose first lines have a plain header; None where they have none."""
+    for line in [line for line in lines if line.strip()][:_FEW]:
+        if line.lstrip().startswith((b"{", b"[")):
+            return None
+        for separator in SEPARATORS:
+            if separator.encode() not in line:
+                continue
+            try:
+                cells = _split(line.removesuffix(b"\r"), separator)
+            except Bad:
+                continue
+            if is_header([cell.strip() for cell in cells], names):
+                return HEADER if separator == "\t" and b'"' not in line else f"{CSV}{separator}"
+    return None
+
+
+def is_header(cells: Sequence[str], names: Names) -> bool:
+    """Whether cells are names of columns: of a conn log, or of another log with a time."""
+    fields = {names.find(cell)[0] for cell in cells}
+    required = sum(field.zeek in fields for field in REQUIRED)
+    if required >= _ENOUGH:
+        return True
+    return "ts" in fields and len(names.foreign.intersection(cells)) >= _ENOUGH_OF_OTHERS
+
+
+def _split(line: bytes, separator: str) -> list[str]:
+    text = line.decode("utf-8", "surrogateescape")
+    if '"' not in text:
+        return text.split(separator)
+    try:
+        return next(csv.reader([text], delimiter=separator, strict=True), [])
+    except csv.Error:
+        raise Bad("not_csv") from None
+
+
+def _cell(text: str) -> bytes:
+    return b"-" if text in ("", "-") else _escaped(text)
+
+
+def _escaped(text: str) -> bytes:
+    if "\\" in text or "\t" in text:
+        text = text.replace("\\", "\\\\").replace("\t", "\\x09")
+    return text.encode("utf-8", "surrogateescape")
