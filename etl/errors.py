@@ -77,6 +77,20 @@ class Unreadable(FileError):
     state = "failed"
 
 
+class FileAway(FileError):
+    """The file could not be read for a reason that passes (a mount without its server): the next run tries again."""
+
+    kind = "file_away"
+    state = "failed"
+
+
+class NotALog(FileError):
+    """A file of a folder that is plainly no log by its bytes: a capture, a table, an image, a script."""
+
+    kind = "not_a_log"
+    state = "skipped"
+
+
 class NotAFile(FileError):
     """A pipe, a socket, a device, or a link to a folder that is listed already: nothing that holds a log."""
 

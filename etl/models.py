@@ -64,6 +64,8 @@ class ReadOptions:
     """Decompressed size at which a file is refused as a bomb."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Further source column → zeek field name, beside the built-in ones."""
+    conn_streams: tuple[str, ...] = ()
+    """Further Zeek streams (``#path``, ``_path``) whose rows are connections, beside conn."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,7 +141,7 @@ class FoundFile:
     window_end: datetime | None = None
     twins: tuple[str, ...] = ()
     """Paths beside it of the same log, packed or plain."""
-    turned_down: FileError | None = None
+    skip_reason: FileError | None = None
     """Set where the listing alone decides: another log by its name, a folder that may not be read."""
 
 

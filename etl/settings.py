@@ -29,6 +29,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from etl.models import MIB, ReadOptions
 
 Hour = Annotated[int, Field(ge=0, le=23)]
+StreamName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
 Severity = Literal["critical", "warning", "info"]
 Alert = Literal["file", "rule", "hole", "lag", "quarantine", "disk"]
 PREFIX = "CONN_ETL_"
@@ -138,6 +139,9 @@ class Settings(BaseSettings):
     )
     aliases: dict[str, str] = Field(
         default_factory=dict, description='other names for Zeek fields, such as {"src_ip": "id.orig_h"}'
+    )
+    conn_streams: tuple[StreamName, ...] = Field(
+        (), description="further Zeek streams whose rows are loaded as connections, such as conn_red"
     )
 
     error_budget_rows: int = Field(100, ge=0, description="number of bad rows that any file may have")
@@ -251,4 +255,5 @@ class Settings(BaseSettings):
             max_line_bytes=self.max_line_bytes,
             max_file_bytes=self.max_file_bytes,
             aliases=self.aliases,
+            conn_streams=self.conn_streams,
         )
