@@ -52,7 +52,7 @@ class NotAConnLog(FileError):
 
 
 class NotALog(FileError):
-    """A capture, a database, a picture, a list of checksums: its bytes say that it can hold no log."""
+    """Its bytes say that it is not a log: a capture, a database, an image, a script, an archive without a log."""
 
     kind = "not_a_log"
     state = "skipped"
@@ -81,6 +81,13 @@ class Unreadable(FileError):
     """The file cannot be opened, or its compression is broken before the first line."""
 
     kind = "unreadable"
+    state = "failed"
+
+
+class FileAway(FileError):
+    """The file could not be read for a reason that passes (a mount without its server): the next run tries again."""
+
+    kind = "file_away"
     state = "failed"
 
 

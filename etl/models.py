@@ -149,7 +149,7 @@ class FoundFile:
     window_end: datetime | None = None
     twins: tuple[str, ...] = ()
     """Paths beside it of the same log, packed or plain."""
-    turned_down: FileError | None = None
+    skip_reason: FileError | None = None
     """Set where the listing alone decides: another log by its name, a folder that may not be read."""
 
 

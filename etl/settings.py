@@ -30,6 +30,7 @@ from etl.models import MIB, ReadOptions
 
 Hour = Annotated[int, Field(ge=0, le=23)]
 AliasSet = Literal["ecs", "ossem"]
+StreamName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
 Severity = Literal["critical", "warning", "info"]
 Alert = Literal["file", "rule", "hole", "lag", "quarantine", "disk"]
 PREFIX = "CONN_ETL_"
@@ -147,6 +148,9 @@ class Settings(BaseSettings):
     keep_wrapper: bool = Field(
         default=False,
         description="keep what a shipper wrote around a JSON row, as the member wrapper of extra",
+    )
+    conn_streams: tuple[StreamName, ...] = Field(
+        (), description="further Zeek streams whose rows are loaded as connections, such as conn_red"
     )
 
     error_budget_rows: int = Field(100, ge=0, description="number of bad rows that any file may have")
@@ -268,4 +272,5 @@ class Settings(BaseSettings):
             aliases=self.aliases,
             alias_sets=self.alias_sets,
             keep_wrapper=self.keep_wrapper,
+            conn_streams=self.conn_streams,
         )

@@ -92,7 +92,7 @@ def verify(*, as_json: Json = False) -> None:
     target = store()
     with target.session() as connection:
         schema.require_current(connection)
-        faults = verify.faults(connection, target.settings.aliases)
+        faults = verify.faults(connection, target.settings.read_options())
     if as_json:
         dump({"faults": [{"file": f.etl_file_id, "path": f.path, "what": f.what} for f in faults]})
     elif faults:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from etl.database.engine import execute
 from etl.history import rollups
-from etl.models import FileState
+from etl.models import FileState, ReadOptions
 from etl.monitoring import verify_raw
 
 
@@ -24,18 +24,18 @@ class Disagreement:
     what: str
 
 
-def faults(connection: Connection, aliases: Mapping[str, str] | None = None) -> list[Disagreement]:
+def faults(connection: Connection, options: ReadOptions | None = None) -> list[Disagreement]:
     """Every disagreement, none where all is well. Reads the whole of zeek.conn once, beside running loads.
 
-    aliases: source column → Zeek field, as the settings have it.
+    options: of the reader, as the settings have them.
     """
     with connection.begin():
         # READ ONLY is not to be had: the look for working processes takes locks, though of none that waits
         execute(connection, "session.snapshot")
-        return disagreements(connection, aliases or {})
+        return disagreements(connection, options or ReadOptions())
 
 
-def disagreements(connection: Connection, aliases: Mapping[str, str]) -> list[Disagreement]:
+def disagreements(connection: Connection, options: ReadOptions) -> list[Disagreement]:
     """The same, as the caller's transaction sees it."""
     found = {row.etl_file_id: row for row in execute(connection, "verify.by_file")}
     problems = [
@@ -62,7 +62,7 @@ def disagreements(connection: Connection, aliases: Mapping[str, str]) -> list[Di
                 path=line.path,
                 what=f"the bytes of line {line.etl_line:,} in quarantine are not those of its values: {what}",
             )
-            for line, what in verify_raw.wrong_lines(connection, aliases)
+            for line, what in verify_raw.wrong_lines(connection, options)
         ]
     )
 

@@ -18,17 +18,18 @@ from sqlalchemy.engine import Connection
 
 from etl.database.engine import execute
 from etl.fields import FIELDS, MAPPING_VERSION, Field
+from etl.models import ReadOptions
 
 CHUNK = 5_000
 """Lines that are compared at a time."""
 
 
-def wrong_lines(connection: Connection, aliases: Mapping[str, str]) -> Iterator[tuple[sa.Row[Any], str]]:
+def wrong_lines(connection: Connection, options: ReadOptions) -> Iterator[tuple[sa.Row[Any], str]]:
     """Lines whose bytes are others (etl_file_id, path, etl_line), each with what differs.
 
     Args:
         connection: in a transaction.
-        aliases: source column → Zeek field, as for loading.
+        options: of the reader, as for loading.
     """
     after = 0
     while lines := list(
@@ -36,18 +37,18 @@ def wrong_lines(connection: Connection, aliases: Mapping[str, str]) -> Iterator[
     ):
         after = max(line.quarantine_id for line in lines)
         for _, group in itertools.groupby(lines, key=_file_and_format):
-            yield from _compared(list(group), aliases)
+            yield from _compared(list(group), options)
 
 
 def _file_and_format(line: sa.Row[Any]) -> tuple[int, str]:
     return line.etl_file_id, json.dumps(line.format, sort_keys=True)
 
 
-def _compared(lines: Sequence[sa.Row[Any]], aliases: Mapping[str, str]) -> Iterator[tuple[sa.Row[Any], str]]:
+def _compared(lines: Sequence[sa.Row[Any]], options: ReadOptions) -> Iterator[tuple[sa.Row[Any], str]]:
     from etl.reader.reread import read_again, stored_format
 
     numbered = [(line.etl_line, bytes(line.raw)) for line in lines]
-    frame, faults = read_again(numbered, stored_format(lines[0].format), aliases)
+    frame, faults = read_again(numbered, stored_format(lines[0].format), options)
     now = {row["etl_line"]: row for row in frame.iter_rows(named=True)}
     reasons = {fault.line: fault.reason for fault in faults}
     for line in lines:

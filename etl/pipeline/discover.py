@@ -18,12 +18,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from etl import source
-from etl.errors import FileError, PathTooLong
+from etl.errors import FileAway, FileError, PathTooLong
 from etl.loading import ledger, undo
 from etl.loading.single_out import as_file_error, single_out
 from etl.models import FileState, FoundFile
 from etl.pipeline.discovered import WaitingFile
-from etl.pipeline.evidence import content, half_written, whole
 from etl.settings import Settings
 
 Row = sa.Row[Any]
@@ -57,7 +56,7 @@ class Request:
 
     def wants_again(self, row: Row) -> bool:
         """Whether a file that was turned down is opened again."""
-        asked = self.retry or self.accepted_by is not None
+        asked = self.retry or self.accepted_by is not None or row.kind == FileAway.kind
         return row.state in (FileState.REFUSED, FileState.FAILED) and (asked or ledger.outdated(row))
 
 
@@ -71,7 +70,7 @@ class ScanResult:
     """Those of them that the listing did not turn down."""
     waiting: list[Waiting] = field(default_factory=list)
     """The open ones: in the order of the given paths, then window, then path."""
-    unsettled: list[WaitingFile] = field(default_factory=list)
+    incomplete: list[WaitingFile] = field(default_factory=list)
     """Files that somebody may still write to, left for the next run."""
 
 
@@ -81,7 +80,12 @@ def sensors_of(settings: Settings) -> source.Sensors:
         name: source.Sensor(zone=own.zone, interval=own.interval, path=own.path)
         for name, own in settings.sensors.items()
     }
-    return source.Sensors(patterns=settings.path_patterns, zone=settings.zone, known=known)
+    return source.Sensors(
+        patterns=settings.path_patterns,
+        zone=settings.zone,
+        known=known,
+        conn_streams=settings.conn_streams,
+    )
 
 
 def scan(
@@ -93,7 +97,7 @@ def scan(
         connection: to the ledger, outside a transaction.
         paths: files, folders and URLs.
         request: which of them, and what is opened again.
-        settings: sensors, and when a file counts as settled.
+        settings: sensors, and when a file counts as complete.
         only_complete: leave files alone that are still being written, as the scheduled scan does.
 
     Raises:
@@ -151,22 +155,16 @@ def _entered(
         ready.append(
             not only_complete
             or taken
-            or source.settled(
-                file,
-                now,
-                settings.settle_after,
-                first_seen=first_seen,
-                whole=lambda file: whole(file, settings),
-            )
+            or source.is_complete(file, now, settings.settle_after, first_seen=first_seen)
         )
         if not ready[-1]:
-            result.unsettled.append(_unsettled(file, now, first_seen, settings))
-        judged.append(file if taken or not ready[-1] else _with_twin(file, settings))
+            result.incomplete.append(_incomplete(file, now, first_seen, settings))
+        judged.append(file if taken or not ready[-1] else _with_twin(file))
     judged, rows = _registered(connection, judged)
     result.given += [row.etl_file_id for row in rows]
-    result.usable += [r.etl_file_id for f, r in zip(judged, rows, strict=True) if f.turned_down is None]
+    result.usable += [r.etl_file_id for f, r in zip(judged, rows, strict=True) if f.skip_reason is None]
     _turn_down(connection, judged, rows, request.run_id)
-    chosen = [(f, r) for f, r, ok in zip(judged, rows, ready, strict=True) if ok and f.turned_down is None]
+    chosen = [(f, r) for f, r, ok in zip(judged, rows, ready, strict=True) if ok and f.skip_reason is None]
     again = _opened_again(connection, [row for _, row in chosen], request, settings)
     return [(f, r) for f, r in chosen if FileState(r.state).is_open or r.etl_file_id in again]
 
@@ -185,7 +183,7 @@ def _registered(connection: Connection, files: Sequence[FoundFile]) -> tuple[lis
     for path, error in refused.items():
         log.error("%s: the ledger refuses it", path, exc_info=error)
     entered = [
-        replace(_shortened(file), turned_down=as_file_error(refused[file.path]))
+        replace(_shortened(file), skip_reason=as_file_error(refused[file.path]))
         if file.path in refused
         else file
         for file in entered
@@ -196,7 +194,7 @@ def _registered(connection: Connection, files: Sequence[FoundFile]) -> tuple[lis
 
 
 def _shortened(file: FoundFile) -> FoundFile:
-    """The file under the beginning of its path and a digest of all of it, turned down."""
+    """The file under the beginning of its path and a digest of all of it, with the reason to skip it."""
     full = file.path.encode()
     digest = hashlib.sha256(full).hexdigest()
     begin = full[: ledger.PATH_BYTES // 2].decode(errors="ignore")
@@ -204,29 +202,29 @@ def _shortened(file: FoundFile) -> FoundFile:
         f"its path has {len(full):,} bytes, the ledger takes {ledger.PATH_BYTES:,}",
         hint="move it to a folder with a shorter name",
     )
-    return replace(file, path=f"{begin}…{digest}", turned_down=error)
+    return replace(file, path=f"{begin}…{digest}", skip_reason=error)
 
 
-def _unsettled(
+def _incomplete(
     file: FoundFile, now: datetime, first_seen: datetime | None, settings: Settings
 ) -> WaitingFile:
     changed = f"last changed {file.mtime.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    until = source.settles_at(file, now, settings.settle_after, first_seen=first_seen)
+    until = source.complete_at(file, now, settings.settle_after, first_seen=first_seen)
     why = f"it may still be written to ({changed}, no sign of its end)"
     return WaitingFile(path=file.path, why=why, until=until.astimezone(UTC))
 
 
-def _with_twin(file: FoundFile, settings: Settings) -> FoundFile:
-    if not file.twins or file.turned_down is not None or not (error := half_written(file, settings)):
+def _with_twin(file: FoundFile) -> FoundFile:
+    if not file.twins or file.skip_reason is not None or not (error := source.half_written(file)):
         return file
-    return replace(file, turned_down=error)
+    return replace(file, skip_reason=error)
 
 
 def _turn_down(connection: Connection, files: Sequence[FoundFile], rows: Sequence[Row], run_id: str) -> None:
     errors: dict[int, FileError] = {
-        row.etl_file_id: file.turned_down
+        row.etl_file_id: file.skip_reason
         for file, row in zip(files, rows, strict=True)
-        if file.turned_down is not None and row.state == FileState.FOUND
+        if file.skip_reason is not None and row.state == FileState.FOUND
     }
     ledger.turn_down(connection, errors, run_id)
 
@@ -260,6 +258,6 @@ def _opened_again(
 def _differs(row: Row, settings: Settings) -> bool:
     """Whether a file holds other bytes than those that the ledger knows; one that cannot be read does."""
     try:
-        return row.digest is None or content(row.path, settings)[1] != bytes(row.digest)
+        return row.digest is None or source.content(row.path, settings.max_file_bytes)[1] != bytes(row.digest)
     except FileError:
         return True

@@ -106,7 +106,7 @@ def explain(path: str, settings: Settings, store: Store | None) -> Explanation:
 
 
 def _read(file: FoundFile, settings: Settings) -> _Reading:
-    reading = _Reading(error=file.turned_down)
+    reading = _Reading(error=file.skip_reason)
     if reading.error is None:
         try:
             with reader_of(file.path, settings) as reader:

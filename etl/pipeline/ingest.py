@@ -287,7 +287,7 @@ def try_out(
     for file in source.listed(paths, sensors_of(settings)):
         if not source.overlaps(file, since, until):
             continue
-        if (error := file.turned_down) is None:
+        if (error := file.skip_reason) is None:
             try:
                 yield _try(file.path, settings)
                 continue

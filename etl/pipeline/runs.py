@@ -65,7 +65,7 @@ def discover(
     until: datetime | None = None,
     report: Callable[[Discovered], object] | None = None,
 ) -> list[int]:
-    """Claim every settled file without a final state for this run, cut into batches; returns their numbers.
+    """Claim every complete file without a final state for this run, cut into batches; returns their numbers.
 
     since/until: the file's window (a file without one is always in). report: called with what was taken and what
     waits. Asked again by a retry, it claims the same files again.
@@ -103,7 +103,7 @@ def _discovered(
     return Discovered(
         batches=batches,
         taken=[(row.path, row.size) for row in ledger.by_id(connection, taken)],
-        waiting=[*scanned.unsettled, *others],
+        waiting=[*scanned.incomplete, *others],
         listed=len(scanned.given),
         left_over=len(scanned.waiting) - len(taken) - len(held),
     )

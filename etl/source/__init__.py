@@ -1,8 +1,8 @@
-"""Where rotated logs are, which of them are settled, and how one is opened: local folders and object stores alike."""
+"""Where rotated logs are, which of them are complete, and how one is opened: folders, archives and object stores."""
 
-from etl.source.complete import overlaps, settled, settles_at
+from etl.source.complete import complete_at, content, half_written, has_end, is_complete, overlaps
 from etl.source.listing import listed
-from etl.source.names import PACKED, base, window
+from etl.source.names import PACKED, base
 from etl.source.paths import (
     ledger_path,
     legible,
@@ -15,6 +15,7 @@ from etl.source.paths import (
     unchanged,
 )
 from etl.source.remote import is_remote, use
+from etl.source.rotation import window
 from etl.source.sensors import Sensor, Sensors
 from etl.source.stdin import is_stdin
 from etl.source.stdin import take as take_stdin
@@ -24,6 +25,11 @@ __all__ = [
     "Sensor",
     "Sensors",
     "base",
+    "complete_at",
+    "content",
+    "half_written",
+    "has_end",
+    "is_complete",
     "is_remote",
     "is_stdin",
     "ledger_path",
@@ -34,8 +40,6 @@ __all__ = [
     "opened",
     "other_form",
     "overlaps",
-    "settled",
-    "settles_at",
     "status_of",
     "tail",
     "take_stdin",

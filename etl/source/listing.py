@@ -13,11 +13,31 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from etl.errors import EnvironmentProblem, FileError, Gone, Misuse, NotAFile, OtherLog, Unreadable
+from etl.errors import (
+    EnvironmentProblem,
+    FileError,
+    Gone,
+    Misuse,
+    NotAFile,
+    NotALog,
+    OtherLog,
+    StorageAway,
+    Unreadable,
+)
 from etl.models import FoundFile
-from etl.source import remote, stdin
+from etl.source import archives, local, remote, stdin
+from etl.source.archive_member import Member
 from etl.source.names import NEVER, base, is_other
-from etl.source.paths import ledger_path, legible, local_path, mtime_of, other_form
+from etl.source.paths import (
+    bounded,
+    ledger_path,
+    legible,
+    local_path,
+    mtime_of,
+    opened_itself,
+    other_form,
+    status_of,
+)
 from etl.source.sensors import Sensors
 
 _NEVER_CHANGED = datetime.fromtimestamp(0, UTC)
@@ -37,7 +57,7 @@ class _Entry:
 def listed(paths: Iterable[str], sensors: Sensors | None = None) -> Iterator[FoundFile]:
     """The files under the given paths: in the order given, folders by name, within a folder by window, then path.
 
-    A path given itself is taken whatever its name; in a folder, files of other logs come back turned down.
+    A path given itself is taken whatever its name; in a folder, files that another Zeek log names come back skipped.
 
     Raises:
         Misuse: a path does not exist.
@@ -61,10 +81,15 @@ def _local(given: str, sensors: Sensors) -> Iterator[FoundFile]:
     try:
         is_folder = stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116  a name of any bytes
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and local.is_passing(error):
+            raise StorageAway(f"{ledger_path(path)}: {error.strerror}") from error
+        if found := list(_of_member(ledger_path(path), sensors)):
+            yield from found
+            return
         why = getattr(error, "strerror", None) or error
         raise Misuse(f"{ledger_path(given)}: {why}", hint="give a log, or a folder of logs") from error
     if not is_folder:
-        yield _found(_entry(path), sensors)
+        yield from _expanded(_entry(path), sensors)
         return
     if not os.access(path, os.R_OK | os.X_OK):
         raise EnvironmentProblem(
@@ -83,11 +108,14 @@ def _piped(given: str) -> _Entry:
 def _remote(given: str, sensors: Sensors) -> Iterator[FoundFile]:
     try:
         if (found := remote.info(given)) is None:
+            if members := list(_of_member(given, sensors)):
+                yield from members
+                return
             raise Misuse(
                 f"{given}: there is no such object or prefix", hint="give a log, or a folder of logs"
             )
         if not found.is_folder:
-            yield _found(replace(_object(found), path=given, shown=given), sensors)
+            yield from _expanded(replace(_object(found), path=given, shown=given), sensors)
             return
         for files in remote.folders(given, _wanted):
             yield from _arranged([_object(file) for file in files], sensors)
@@ -116,7 +144,9 @@ def _folders(top: str) -> Iterator[list[_Entry]]:
             with os.scandir(folder) as scanned:
                 entries = [entry for entry in scanned if _wanted(entry.name)]
         except OSError as error:
-            yield [_failed(folder, Unreadable(f"the folder cannot be read: {error.strerror}"))]
+            if folder == top and local.is_passing(error):
+                raise StorageAway(f"{ledger_path(folder)}: {error.strerror}") from error
+            yield [_failed(folder, local.failure("the folder cannot be read", error))]
             continue
         if (status.st_dev, status.st_ino) in seen:
             yield [_failed(folder, NotAFile("a link: the folder is listed already under another name"))]
@@ -143,7 +173,7 @@ def _entry(path: str) -> _Entry:
             return _failed(path, Gone(f"it is gone; {other} is there in its place"))
         return _failed(path, Unreadable("it is gone since it was listed, or a link to nothing"))
     except OSError as error:
-        return _failed(path, Unreadable(f"it cannot be read: {error.strerror}"))
+        return _failed(path, local.failure("it cannot be read", error))
     regular = stat.S_ISREG(status.st_mode)
     return _Entry(
         path=ledger_path(path),
@@ -169,16 +199,16 @@ def _failed(path: str, error: FileError) -> _Entry:
     )
 
 
-def _named(entry: _Entry) -> _Entry:
-    """Turn down what is another log by its name."""
-    if entry.error is None and is_other(entry.shown.rpartition("/")[2]):
+def _named(entry: _Entry, sensors: Sensors) -> _Entry:
+    """Skip what is another log by its name."""
+    if entry.error is None and is_other(entry.shown.rpartition("/")[2], sensors.conn_streams):
         return replace(entry, error=OtherLog("the name is that of another log"))
     return entry
 
 
 def _arranged(found: Sequence[_Entry], sensors: Sensors) -> list[FoundFile]:
     """The files of one folder by window and path; a log that is there plain and packed knows of it."""
-    entries = [_named(entry) for entry in found]
+    entries = [_named(entry, sensors) for entry in found]
     forms: dict[str, list[str]] = defaultdict(list)
     for entry in entries:
         if entry.error is None:
@@ -189,19 +219,62 @@ def _arranged(found: Sequence[_Entry], sensors: Sensors) -> list[FoundFile]:
         if len(paths) > 1
         for path in paths
     }
-    files = [_found(entry, sensors, twins.get(entry.path, ())) for entry in entries]
+    files = [file for entry in entries for file in _expanded(entry, sensors, twins.get(entry.path, ()))]
     return sorted(files, key=lambda file: (file.window_start or _NEVER_CHANGED, file.path))
 
 
+def _expanded(entry: _Entry, sensors: Sensors, twins: tuple[str, ...] = ()) -> list[FoundFile]:
+    """The files that an entry stands for: itself, or the members of an archive.
+
+    An archive whose members cannot be listed stands for itself: it may be half uploaded, and opening it says why.
+    """
+    if entry.error is not None or not archives.is_archive(entry.path):
+        return [_found(entry, sensors, twins)]
+    try:
+        members = archives.members(archives.Identity(entry.path, entry.size, entry.mtime), opened_itself)
+    except FileError:
+        return [_found(entry, sensors)]
+    wanted = [m for m in members.values() if m.error or all(map(_wanted, m.name.split("/")))]
+    if not wanted:
+        return [_found(replace(entry, error=NotALog("an archive without any log in it")), sensors)]
+    entries = [_named(_member(entry, member), sensors) for member in wanted]
+    files = [_found(member, sensors) for member in entries]
+    return sorted(files, key=lambda file: file.window_start or _NEVER_CHANGED)
+
+
+def _member(archive: _Entry, member: Member) -> _Entry:
+    return _Entry(
+        path=archives.joined(archive.path, member),
+        shown=archives.joined(archive.shown, member),
+        size=member.size,
+        mtime=archive.mtime,
+        error=member.error or archives.nested(member),
+    )
+
+
+def _of_member(given: str, sensors: Sensors) -> Iterator[FoundFile]:
+    """The files that a path inside an archive stands for: one member, or all below a folder."""
+    if not (within := archives.split(given)) or not (status := status_of(within[0])):
+        return
+    size, mtime = status
+    archive = _Entry(path=within[0], shown=within[0], size=size, mtime=mtime)
+    for file in _expanded(archive, sensors):
+        if file.path == given:
+            yield replace(file, skip_reason=None) if isinstance(file.skip_reason, OtherLog) else file
+        elif file.path.startswith(f"{given.rstrip('/')}/"):
+            yield file
+
+
 def _found(entry: _Entry, sensors: Sensors, twins: tuple[str, ...] = ()) -> FoundFile:
+    path, too_long = bounded(entry.path)
     sensor, (start, end) = sensors.of(entry.shown)
     return FoundFile(
-        path=entry.path,
+        path=path,
         size=entry.size,
         mtime=entry.mtime,
         sensor=sensor,
         window_start=start,
         window_end=end,
-        turned_down=entry.error,
+        skip_reason=entry.error or too_long,
         twins=twins,
     )

@@ -5,15 +5,17 @@ PostgreSQL holds no text that is not UTF-8, so a local name of other bytes stand
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote_to_bytes
 
-from etl.errors import ConnEtlError, Gone, Unreadable
-from etl.source import remote, stdin
+from etl.errors import ConnEtlError, FileAway, FileError, Gone, NotALog, TooLarge, Unreadable
+from etl.source import archives, local, remote, stdin
 from etl.source.names import PACKED, base
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,6 +34,20 @@ def _is_utf8(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+LONGEST_PATH = 2_000
+"""Bytes of a path that the ledger's index can hold; Linux has 4,096."""
+
+
+def bounded(path: str) -> tuple[str, FileError | None]:
+    """A path as the ledger can hold it, and why the file is not read where that is not the path itself."""
+    raw = path.encode()
+    if len(raw) <= LONGEST_PATH:
+        return path, None
+    digest = hashlib.sha256(raw).hexdigest()[:16]
+    short = f"{raw[: LONGEST_PATH - 100].decode(errors='ignore')}…{digest}"
+    return short, TooLarge(f"its path has {len(raw):,} bytes, more than {LONGEST_PATH:,}", hint="move it up")
 
 
 def legible(text: str) -> str:
@@ -66,6 +82,8 @@ def status_of(text: str) -> tuple[int, datetime] | None:
     if stdin.is_stdin(text):
         return (kept.size, kept.mtime) if (kept := stdin.kept(text)) else None
     try:
+        if within := _within(text):
+            return _member_status(*within)
         if remote.is_remote(text):
             return remote.status_of(text)
         status = local_path(text).stat()
@@ -80,10 +98,11 @@ def unchanged(text: str, size: int, mtime: datetime) -> bool:
 
 
 def opened(text: str) -> BinaryIO:
-    """Open a path of the ledger for reading; an object is read as it streams in.
+    """Open a path of the ledger for reading; an object is read as it streams in, a member where it stands.
 
     Raises:
         Gone: it was packed or unpacked since it was listed, and the other one is there.
+        FileAway: its mount is in trouble, which may pass.
         Unreadable: it is gone without a trace, or may not be read.
         TransientError: the object store cannot be reached.
     """
@@ -93,13 +112,38 @@ def opened(text: str) -> BinaryIO:
                 "it came from stdin, which is gone", hint="pipe it into `conn-etl ingest -` again"
             )
         return stdin.opened(kept)
+    if within := _within(text):
+        archive, name = within
+        return archives.opened(identity_of(archive), name, opened_itself)
+    if archives.is_archive(text):
+        _require_readable(text)
+    return opened_itself(text)
+
+
+def _within(text: str) -> tuple[str, str] | None:
+    """The archive and the member that a path names; a folder may be called like that too."""
+    found = archives.split(text)
+    if found and not remote.is_remote(text) and os.path.lexists(local_path(text)):
+        return None
+    return found
+
+
+def _require_readable(archive: str) -> None:
+    """An archive is only opened itself where its members could not be listed: raise the reason."""
+    with suppress(NotALog):  # it is no archive, whatever its name: its content decides
+        archives.members(identity_of(archive), opened_itself)
+        raise FileAway("its members could not be listed, and now they can", hint="the next run reads them")
+
+
+def opened_itself(text: str) -> BinaryIO:
+    """Open a local file or an object, an archive too; raises as ``opened``."""
     try:
         if remote.is_remote(text):
             return remote.opened(text)
         path = local_path(text)
         if not path.is_file() and path.exists():
             raise Unreadable("it is no regular file")
-        return path.open("rb")
+        return local.opened(path)
     except FileNotFoundError as error:
         if other := other_form(text):
             raise Gone(f"it is gone; {other} is there in its place") from error
@@ -107,10 +151,23 @@ def opened(text: str) -> BinaryIO:
             "it is gone since it was listed", hint="bring it back, then load it with --retry"
         ) from error
     except OSError as error:
-        why = error.strerror or str(error)
-        raise Unreadable(
-            f"it cannot be opened: {why}", hint="mend that, then load it with --retry"
+        raise local.failure(
+            "it cannot be opened", error, hint="fix that, then load it with --retry"
         ) from error
+
+
+def identity_of(archive: str) -> archives.Identity:
+    """An archive as it is now; raises Unreadable where there is none."""
+    if (status := status_of(archive)) is None:
+        raise Unreadable("its archive is gone", hint="bring it back, then load it with --retry")
+    return archives.Identity(archive, *status)
+
+
+def _member_status(archive: str, name: str) -> tuple[int, datetime] | None:
+    """A member has its own size, and changes with its archive."""
+    identity = identity_of(archive)
+    member = archives.members(identity, opened_itself).get(name)
+    return None if member is None else (member.size, identity.mtime)
 
 
 def other_form(text: str) -> str | None:

@@ -8,17 +8,17 @@ alike. ``/…`` at its end allows more folders below; ``*`` stands for one folde
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta, tzinfo
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
-from etl.source.names import DATE, Window, window
+from etl.source.rotation import DATE, TREE, Window, window
 
 _PARTS = {
     "{sensor}": r"(?P<sensor>[^/]+)",
-    "{date}": rf"{DATE}",
+    "{date}": rf"(?:{DATE}|{TREE})",
     "*": r"[^/]*",
 }
 
@@ -34,11 +34,13 @@ class Sensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Sensors:
-    """All that the settings say of sensors; the default says nothing, and names are UTC."""
+    """What the settings say of paths and names; by default there are no sensors, and names are in UTC."""
 
     patterns: Sequence[str] = ("{date}/…",)
     zone: str = "UTC"
     known: Mapping[str, Sensor] = field(default_factory=dict)
+    conn_streams: Collection[str] = ()
+    """Further Zeek streams, by their names, whose files are read as conn logs."""
 
     def of(self, path: str) -> tuple[str, Window]:
         """The sensor ('' where no pattern names one) and the window in UTC of a path."""

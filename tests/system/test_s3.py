@@ -169,7 +169,7 @@ def test_an_odd_key_is_loaded_or_has_its_reason_and_stops_nothing(put: Put, stor
     put("p//", b"")
     put("p//current/conn.log", b"")
     top = f"{root(keys['p/x.log'])}/p"
-    found = {file.path: file.turned_down for file in source.listed([top])}
+    found = {file.path: file.skip_reason for file in source.listed([top])}
     keys["p/f?versionId=1/x.log"] = f"{top}/f?versionId=1"  # the folder stands for what is in it
     assert set(found) == set(keys.values())
     for key, why in ODD_KEYS.items():
@@ -203,8 +203,8 @@ def test_an_s3fs_that_cannot_list_a_folder_without_a_name_turns_it_down(
     url = put("p/x.log", tsv(flows(1)))
     monkeypatch.setattr(s3fs.S3FileSystem, "find", find)
     (file, nameless) = source.listed([f"{root(url)}/p"])
-    assert (file.path, file.turned_down) == (url, None)
-    assert (nameless.path, type(nameless.turned_down)) == (f"{root(url)}/p/", Unreadable)
+    assert (file.path, file.skip_reason) == (url, None)
+    assert (nameless.path, type(nameless.skip_reason)) == (f"{root(url)}/p/", Unreadable)
 
 
 def test_a_version_of_an_object_can_be_given_and_one_that_is_not_there_is_a_misuse(put: Put) -> None:

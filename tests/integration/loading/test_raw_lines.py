@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from etl import pipeline
 from etl.database.store import Store
 from etl.loading.ledger import BatchFile
-from etl.models import RawLine
+from etl.models import RawLine, ReadOptions
 from etl.monitoring import verify
 from etl.pipeline import steps
 from etl.settings import Settings
@@ -141,7 +141,7 @@ def test_verify_finds_bytes_that_are_not_those_of_the_values(
                 f"UPDATE etl.quarantine AS q SET {change} WHERE mapped ->> 'event_uid' = 'C00000000000000008'",
                 execution_options={"no_parameters": True},
             )
-            (fault,) = verify.disagreements(connection, {})
+            (fault,) = verify.disagreements(connection, ReadOptions())
             assert said in fault.what, name
             assert "in quarantine are not those of its values" in fault.what
             trial.rollback()
@@ -155,5 +155,5 @@ def test_settings_that_name_columns_count_for_verify(database_url: str, tmp_path
     write(tmp_path / "conn.log", json_lines(rows))
     pipeline.ingest(store, [str(tmp_path)])
     with store.session() as connection:
-        assert verify.faults(connection, store.settings.aliases) == []
+        assert verify.faults(connection, store.settings.read_options()) == []
         assert len(verify.faults(connection)) == 2

@@ -10,6 +10,7 @@ import pytest
 
 from etl import pipeline
 from etl.database.store import Store
+from etl.models import ReadOptions
 from etl.monitoring import verify
 from tests.logs import flow, flows, tsv, write
 
@@ -109,4 +110,4 @@ def test_all_planted_faults_are_found(store: Store, faults: Faults) -> None:
 
 def _seen_by(connection: Any) -> list[verify.Disagreement]:
     """What verify finds inside the transaction in which the fault was planted."""
-    return verify.disagreements(connection, {})
+    return verify.disagreements(connection, ReadOptions())

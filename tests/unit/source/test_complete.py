@@ -10,8 +10,6 @@ import pytest
 
 from etl import source
 from etl.models import FoundFile
-from etl.pipeline import evidence
-from etl.settings import Settings
 from tests.logs import flows, json_lines, tsv
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -54,10 +52,10 @@ SETTLED = [
 )
 def test_settled(what: str, found: FoundFile, seen: int | None, whole: bool, expected: bool) -> None:
     first_seen = None if seen is None else NOW - seen * MINUTE
-    assert source.settled(found, NOW, 5 * MINUTE, first_seen=first_seen, whole=lambda _: whole) is expected, (
-        what
-    )
-    assert source.settled(found, NOW, timedelta(0), whole=lambda _: False)
+    assert (
+        source.is_complete(found, NOW, 5 * MINUTE, first_seen=first_seen, ended=lambda _: whole) is expected
+    ), what
+    assert source.is_complete(found, NOW, timedelta(0), ended=lambda _: False)
 
 
 @pytest.mark.parametrize(
@@ -71,9 +69,9 @@ def test_settled(what: str, found: FoundFile, seen: int | None, whole: bool, exp
         ("one of two forms: a window is no evidence", file(end=-2, twins=("/x/conn.log.gz",)), None, 5),
     ],
 )
-def test_settles_at(what: str, found: FoundFile, seen: int | None, minutes: int) -> None:
+def test_complete_at(what: str, found: FoundFile, seen: int | None, minutes: int) -> None:
     first_seen = None if seen is None else NOW - seen * MINUTE
-    assert source.settles_at(found, NOW, 5 * MINUTE, first_seen=first_seen) == NOW + minutes * MINUTE, what
+    assert source.complete_at(found, NOW, 5 * MINUTE, first_seen=first_seen) == NOW + minutes * MINUTE, what
 
 
 ENDS = {
@@ -93,11 +91,11 @@ def test_what_the_end_of_a_file_says(tmp_path: Path, name: str) -> None:
     content, whole = ENDS[name]
     (tmp_path / name).write_bytes(content)
     (found,) = source.listed([str(tmp_path / name)])
-    assert evidence.whole(found, Settings()) is whole
+    assert source.has_end(found) is whole
 
 
 @pytest.mark.parametrize(
-    ("plain", "packed", "turned_down"),
+    ("plain", "packed", "skipped"),
     [
         (json_lines(flows(50)), gzip.compress(json_lines(flows(50))), None),
         (json_lines(flows(50)), gzip.compress(json_lines(flows(50)))[:-100], "conn.log.gz"),
@@ -112,11 +110,11 @@ def test_what_the_end_of_a_file_says(tmp_path: Path, name: str) -> None:
     ],
 )
 def test_of_a_log_that_is_there_plain_and_packed_the_half_one_is_left(
-    tmp_path: Path, plain: bytes, packed: bytes, turned_down: str | None
+    tmp_path: Path, plain: bytes, packed: bytes, skipped: str | None
 ) -> None:
     (tmp_path / "conn.log").write_bytes(plain)
     (tmp_path / "conn.log.gz").write_bytes(packed)
     found = list(source.listed([str(tmp_path)]))
     assert all(file.twins for file in found)
-    halves = {Path(f.path).name: evidence.half_written(f, Settings()) for f in found}
-    assert [name for name, error in halves.items() if error] == ([turned_down] if turned_down else [])
+    halves = {Path(f.path).name: source.half_written(f) for f in found}
+    assert [name for name, error in halves.items() if error] == ([skipped] if skipped else [])

@@ -25,7 +25,7 @@ def tree() -> Iterator[Path]:
 
 
 def outcome(found: Iterator[FoundFile]) -> dict[str, str | None]:
-    reasons = {Path(file.path).name: file.turned_down for file in found}
+    reasons = {Path(file.path).name: file.skip_reason for file in found}
     return {name: None if why is None else f"{why.kind}: {why}" for name, why in reasons.items()}
 
 
@@ -130,7 +130,7 @@ def test_an_unreadable_folder_below_is_named_and_the_rest_is_listed(
     monkeypatch.setattr(os, "scandir", scandir)
     found = list(source.listed([str(tree)]))
     assert [
-        (Path(f.path).relative_to(tree).as_posix(), f.turned_down and f.turned_down.kind) for f in found
+        (Path(f.path).relative_to(tree).as_posix(), f.skip_reason and f.skip_reason.kind) for f in found
     ] == [
         ("a/conn.log", None),
         ("closed", "unreadable"),

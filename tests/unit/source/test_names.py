@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -42,6 +43,18 @@ NAMES: dict[str, tuple[str | None, str | None]] = {
     "conn__2024-04-19-10-00-00__2024-04-19-09-00-00__.log": (None, None),
     "conn.1713517200.log": (None, None),
     "2024-04-19/conn.09:00:00-10:00:00-9952.log": NINE,
+    "2024-04-19/conn.09:00:00_10:00:00.log.gz": NINE,
+    "2024-04-19/conn.09.00.00_10.00.00.log.gz": NINE,
+    "2024-04-19/conn.09:00:00__10:00:00.log.gz": NINE,
+    "2024-04-19/conn.09_00_00-10_00_00.log.gz": NINE,
+    "2024-04-19/conn.09%3A00%3A00-10%3A00%3A00.log.gz": NINE,
+    "2024-04-19/conn_24_04_19_09_00_00.log": (None, None),
+    "conn_20240419_090000.log": (NINE[0], None),
+    "conn_20240419-090000_20240419-100000.log": NINE,
+    "conn.2024-04-19-123456.log": (None, None),  # a counter, as far as anybody knows
+    "north/2024-04-19/extra/conn.09:00:00-10:00:00.log": NINE,
+    "2024-01-01/backup-2024-04-19/conn.09:00:00-10:00:00.log": NINE,
+    "1234/conn.09:00:00-10:00:00.log": (None, None),
 }
 
 
@@ -83,7 +96,105 @@ def test_names_are_local_time_of_the_sensor(name: str) -> None:
     assert (iso(start), iso(end)) == ZONES[name]
 
 
+OFFSETS: dict[str, tuple[str | None, str | None]] = {
+    # whatever the sensor's zone is: a name that has its own offset, or the Z of UTC
+    "conn.2024-04-19T09:00:00Z-2024-04-19T10:00:00Z.log": NINE,
+    "conn.2024-04-19T09-00-00Z_2024-04-19T10-00-00Z.log.gz": NINE,
+    "conn.2024-04-19T09:00:00Z--2024-04-19T10:00:00Z.log": NINE,
+    "conn.2024-04-19T09:00:00Z_to_2024-04-19T10:00:00Z.log": NINE,
+    "conn.2024-04-19T09:00:00.000Z-2024-04-19T10:00:00.000000Z.log": NINE,
+    "conn.20240419T090000Z-20240419T100000Z.log.zst": NINE,
+    "conn_2024-04-19T0900Z_2024-04-19T1000Z.json": NINE,
+    "conn.2024-04-19T09:00:00Z-10:00:00Z.log": NINE,
+    "2024-04-19/conn.09:00:00Z-10:00:00Z.log": NINE,
+    "2024-04-19/conn.09:00:00-10:00:00Z.log": NINE,
+    "conn.2024-04-19T11:00:00+0200-2024-04-19T12:00:00+0200.log": NINE,
+    "conn.2024-04-19T11:00:00+02:00-2024-04-19T12:00:00+02:00.log": NINE,
+    "conn.2024-04-19T11:00:00+02_2024-04-19T12:00:00+02.log": NINE,
+    "conn.2024-04-19T04:00:00-0500-2024-04-19T05:00:00-0500.log": NINE,
+    "conn.2024-04-19T14:30:00+0530.2024-04-19T15:30:00+0530.log": NINE,
+    "conn_20240419_11:00:00-12:00:00+0200.log.gz": NINE,
+    "conn_20240419_04:00:00-05:00:00-0500.log.gz": NINE,
+    "conn.2024-04-19-11-00-00+0200.log": (NINE[0], "2024-04-19T09:30:00"),
+    "conn.2024-04-19T09:00:00Z.log": (NINE[0], "2024-04-19T09:30:00"),
+    "conn.2024-04-19T23:00:00Z-00:00:00Z.log": NIGHT,
+    # no offset, so the sensor's zone counts
+    "conn.2024-04-19T11:00:00-2024-04-19T12:00:00.log": NINE,
+    "conn.2024-04-19T11:00:00zeek-1.log": (NINE[0], "2024-04-19T09:30:00"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(OFFSETS))
+def test_an_offset_in_the_name_counts_before_the_sensors_zone(name: str) -> None:
+    start, end = source.window(f"/logs/{name}", ZoneInfo("Europe/Berlin"), timedelta(minutes=30))
+    assert (iso(start), iso(end)) == OFFSETS[name]
+
+
+DAY = ("2024-04-19T00:00:00", "2024-04-20T00:00:00")
+FOLDERS: dict[str, tuple[str | None, str | None]] = {
+    "2024/04/19/conn.09:00:00-10:00:00.log.gz": NINE,
+    "2024/04/19/north/conn.09:00:00-10:00:00.log.gz": NINE,
+    "2024/4/19/conn.09:00:00_10:00:00.log.gz": NINE,
+    "2024/04/19/conn.log.gz": DAY,
+    "2024/04/19/09/conn-delivery-1-2f1c.gz": NINE,
+    "2024/04/19/23/conn.log": NIGHT,
+    "2024-04-19/09/conn.log": NINE,
+    "year=2024/month=04/day=19/hour=09/conn.log": NINE,
+    "year=2024/month=4/day=19/hour=9/part-0000.json.gz": NINE,
+    "y=2024/m=04/d=19/h=09/conn.log": NINE,
+    "YEAR=2024/MONTH=04/DAY=19/HOUR=09/conn.log": NINE,
+    "year=2024/month=04/day=19/conn.log": DAY,
+    "year=2024/month=04/day=19/hour=09/sensor=north/conn.log": NINE,
+    "date=2024-04-19/hour=09/conn.log": NINE,
+    "dt=20240419/conn.log": DAY,
+    "year=2024/month=04/day=19/hour=20/conn.09:00:00-10:00:00.log": NINE,  # a name counts before its folders
+    "year=2024/month=04/day=19/hour=09/conn.2024-04-19-09-00-00.log": (NINE[0], None),
+    "2024/13/19/conn.09:00:00-10:00:00.log": (None, None),
+    "2024/04/19/42/conn.log": (None, None),
+    "1234/04/19/conn.log": (None, None),
+    "2024/04/conn.log": (None, None),
+    "year=2024/day=19/conn.log": (None, None),
+}
+
+
+@pytest.mark.parametrize("name", sorted(FOLDERS))
+@pytest.mark.parametrize("top", ["/logs", "s3://bucket/logs", ""])
+def test_folders_by_date_state_a_window(name: str, top: str) -> None:
+    start, end = source.window(f"{top}/{name}" if top else name)
+    assert (iso(start), iso(end)) == FOLDERS[name]
+
+
+def test_an_hour_folder_is_in_the_sensors_zone_and_may_last_two_hours() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    hours = {hour: source.window(f"/2024/10/27/{hour:02}/conn.log", berlin) for hour in (1, 2, 3)}
+    assert [iso(start) for start, _ in hours.values()] == [
+        "2024-10-26T23:00:00",
+        "2024-10-27T00:00:00",
+        "2024-10-27T02:00:00",
+    ]
+    assert hours[1][1] == hours[2][0]
+    assert hours[2][1] == hours[3][0]
+    assert source.window("/2024/03/31/02/conn.log", berlin) == (None, None)  # there is no such hour
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "conn__1970-01-01-00-00-00__2024-04-19-10-00-00__.log",
+        "conn.1969-12-31-23-00-00.log",
+        "conn__2500-01-01-00-00-00__2500-01-01-01-00-00__.log",
+        "2500/01/01/conn.log",
+    ],
+)
+def test_a_window_that_no_rotation_has_is_none(name: str) -> None:
+    assert source.window(f"/logs/{name}", interval=timedelta(hours=1)) == (None, None)
+
+
 PATTERNS = [
+    ("{sensor}/{date}", "/data/north/2024/04/19/conn.log", "north"),
+    ("{sensor}/{date}", "/data/north/year=2024/month=04/day=19/hour=09/conn.log", "north"),
+    ("{sensor}/{date}/…", "/data/north/date=2024-04-19/x/conn.log", "north"),
+    ("{date}/{sensor}", "/data/2024/04/19/south/conn.log", "south"),
     ("{sensor}/{date}", "/data/north/2024-04-19/conn.log", "north"),
     ("{sensor}/{date}", "s3://bucket/north/2024-04-19/conn.log", "north"),
     ("{sensor}/{date}", "/data/north/conn.log", ""),

@@ -64,7 +64,7 @@ def test_a_tree_comes_folder_by_folder_with_sizes_times_and_windows(memory: Any)
     )
 
 
-def test_hidden_names_and_current_are_left_out_and_other_logs_turned_down(memory: Any) -> None:
+def test_hidden_names_and_current_are_left_out_and_other_logs_skip_reason(memory: Any) -> None:
     put(
         memory,
         "/logs/conn.log",
@@ -73,7 +73,7 @@ def test_hidden_names_and_current_are_left_out_and_other_logs_turned_down(memory
         "/logs/current/conn.log",
         "/logs/.x/conn.log",
     )
-    found = {file.path.rpartition("/")[2]: file.turned_down for file in source.listed(["memory://logs"])}
+    found = {file.path.rpartition("/")[2]: file.skip_reason for file in source.listed(["memory://logs"])}
     assert {name: error and error.kind for name, error in found.items()} == {
         "conn.log": None,
         "dns.log": "other_log",
@@ -88,7 +88,7 @@ def test_a_log_that_is_there_plain_and_packed_knows_of_it(memory: Any) -> None:
 def test_an_object_that_is_given_itself_is_taken_whatever_its_name(memory: Any) -> None:
     put(memory, "/logs/dns.log")
     (found,) = source.listed(["memory://logs/dns.log"])
-    assert (found.path, found.size, found.turned_down) == ("memory://logs/dns.log", len(LOG), None)
+    assert (found.path, found.size, found.skip_reason) == ("memory://logs/dns.log", len(LOG), None)
     assert remote.status_of("memory://logs/dns.log") == (found.size, found.mtime)
     assert remote.status_of("memory://logs") is None
     assert remote.status_of("memory://logs/gone.log") is None

@@ -1,0 +1,130 @@
+"""Failures of a mount: what passes is told apart from what is wrong with a file, while opening, reading and listing."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from etl import source
+from etl.errors import FileAway, Misuse, StorageAway, Unreadable
+from etl.source import local
+from tests.logs import flows, tsv, write
+
+PASSING = [
+    "ESTALE",
+    "EIO",
+    "ETIMEDOUT",
+    "ENOTCONN",
+    "EHOSTDOWN",
+    "EHOSTUNREACH",
+    "ENETDOWN",
+    "ECONNRESET",
+    "EREMOTEIO",
+]
+LASTING = ["EACCES", "EPERM", "ENOENT", "ELOOP", "ENAMETOOLONG", "EINVAL", "EISDIR", "ENODATA", "EOVERFLOW"]
+
+
+def fails(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
+
+
+@pytest.mark.parametrize("name", PASSING)
+def test_what_passes(name: str) -> None:
+    error = local.failure("it cannot be read", fails(getattr(errno, name)))
+    assert isinstance(error, FileAway)
+    assert str(error).endswith("; the next run tries again")
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_what_does_not_pass(name: str) -> None:
+    assert isinstance(local.failure("it cannot be read", fails(getattr(errno, name))), Unreadable)
+
+
+def test_an_io_error_while_reading_passes() -> None:
+    """The kernel answers EIO for the first page of a process's memory, as it does for a mount that went away."""
+    with (
+        source.opened("/proc/self/mem") as stream,
+        pytest.raises(FileAway, match="it cannot be read: Input/output error"),
+    ):
+        stream.read(1)
+
+
+@pytest.mark.parametrize("name", PASSING)
+def test_a_mount_that_is_away_ends_the_listing_for_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    write(tmp_path / "conn.log", tsv(flows(1)))
+
+    def fail(*_: object, **__: object) -> None:
+        raise fails(getattr(errno, name))
+
+    monkeypatch.setattr(os, "scandir", fail)
+    with pytest.raises(StorageAway, match=str(tmp_path)):
+        list(source.listed([str(tmp_path)]))
+    monkeypatch.setattr(os, "stat", fail)
+    with pytest.raises(StorageAway, match=str(tmp_path)):
+        list(source.listed([str(tmp_path)]))
+
+
+def test_a_folder_below_that_is_away_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "a" / "conn.log", tsv(flows(1)))
+    write(tmp_path / "b" / "conn.log", tsv(flows(1)))
+    real = os.scandir
+
+    def scandir(path: str) -> object:
+        if str(path).endswith("/a"):
+            raise fails(errno.ESTALE)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found = {
+        Path(file.path).relative_to(tmp_path).as_posix(): file for file in source.listed([str(tmp_path)])
+    }
+    assert isinstance(found["a"].skip_reason, FileAway)
+    assert found["b/conn.log"].skip_reason is None
+
+
+def test_a_file_whose_status_is_away_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = write(tmp_path / "conn.log", tsv(flows(1)))
+    real = os.stat
+
+    def stat(path: str, **options: object) -> object:
+        if str(path) == str(log):
+            raise fails(errno.ESTALE)
+        return real(path, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "stat", stat)
+    (found,) = source.listed([str(tmp_path)])
+    assert isinstance(found.skip_reason, FileAway)
+
+
+def test_a_path_that_may_not_be_entered_stays_a_misuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise fails(errno.EACCES)
+
+    monkeypatch.setattr(os, "stat", fail)
+    with pytest.raises(Misuse):
+        list(source.listed(["/somewhere"]))
+
+
+def test_a_long_path_has_a_state_and_a_reason(tmp_path: Path) -> None:
+    folder = tmp_path
+    for letter in "abcdefghijkl":
+        folder = folder / (letter * 220)
+    written = [write_deep(folder, name, tsv(flows(1))) for name in ("conn.1.log", "conn.2.log")]
+    write(tmp_path / "conn.log", tsv(flows(1)))
+    found = list(source.listed([str(tmp_path)]))
+    assert len({file.path for file in found}) == len(written) + 1
+    long = [file for file in found if file.skip_reason is not None]
+    assert [type(file.skip_reason).__name__ for file in long] == ["TooLarge", "TooLarge"]
+    assert all(len(file.path.encode()) <= 2_000 for file in found)
+    assert "its path has 2," in str(long[0].skip_reason)
+
+
+def write_deep(folder: Path, name: str, content: bytes) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(content)
+    return folder / name
