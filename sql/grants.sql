@@ -34,4 +34,5 @@ GRANT EXECUTE ON FUNCTION etl.ensure_partition(date), etl.begin_day(date), etl.f
 -- Rollups: a session that changes rows marks their hours, and every loader may recompute them.
 GRANT INSERT, DELETE ON etl.touched_hour, zeek.conn_hour, zeek.top_address TO conn_loader;
 GRANT UPDATE ON etl.sealed_day TO conn_loader;
+GRANT INSERT, DELETE ON zeek.network TO conn_loader;
 GRANT DELETE ON etl.retired_file TO conn_loader;

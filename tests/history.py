@@ -49,9 +49,43 @@ def story(folder: Path) -> list[Path]:
             id_resp_h="203.0.113.10",
             orig_bytes=500_000_000,
             resp_bytes=1_000_000,
+            orig_ip_bytes=510_000_000,
+            resp_ip_bytes=1_200_000,
         ),
-        flow(12_001, id_orig_h="10.9.0.3", id_resp_h="203.0.113.11", orig_bytes=200_000_000, resp_bytes=0),
-        flow(12_002, id_orig_h="10.9.0.3", id_resp_h="10.9.0.9", orig_bytes=900_000_000, local_resp=True),
+        flow(
+            12_001,
+            id_orig_h="10.9.0.3",
+            id_resp_h="203.0.113.11",
+            orig_bytes=200_000_000,
+            resp_bytes=0,
+            orig_ip_bytes=210_000_000,
+            resp_ip_bytes=0,
+        ),
+        flow(
+            12_002,
+            id_orig_h="10.9.0.3",
+            id_resp_h="10.9.0.9",
+            orig_bytes=900_000_000,
+            orig_ip_bytes=910_000_000,
+            local_resp=True,
+        ),
+        # an RST with a wild sequence number: no byte of this payload crossed the wire
+        flow(
+            12_003,
+            id_orig_h="10.9.0.3",
+            id_resp_h="203.0.113.12",
+            orig_bytes=2_000_000_000,
+            missed_bytes=2_000_000_000,
+        ),
+        flow(
+            12_004,
+            id_orig_h="203.0.113.13",
+            id_resp_h="10.9.0.3",
+            resp_bytes=300_000_000,
+            resp_ip_bytes=310_000_000,
+            local_orig=False,
+            local_resp=True,
+        ),
     ]
     remote = [
         flow(

@@ -7,6 +7,7 @@ partition, and locks it with its indexes. So bounds are sent as literals, and a 
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -72,7 +73,12 @@ def span(
         Misuse: a time bound is needed and not there.
     """
     if since is not None:
-        return Span(since=since, until=until or datetime.now(UTC))
+        until = until or datetime.now(UTC)
+        if since >= until:
+            raise Misuse(
+                f"--since {since} is not before {until}", hint="give an earlier --since, or a later --until"
+            )
+        return Span(since=since, until=until)
     if not everything and (question is None or question.bound == "time"):
         if question is None and until is None:
             return None
@@ -80,14 +86,47 @@ def span(
             "a time bound is missing",
             hint="give --since (and --until), or --all for everything that is loaded",
         )
-    row = execute(connection, "asking.loaded").one()
+    name = "asking.loaded_hours" if question is not None and question.bound == "rollup" else "asking.loaded"
+    row = execute(connection, name).one()
     first, last = row.first or datetime(1990, 1, 1, tzinfo=UTC), row.last or datetime(1990, 1, 1, tzinfo=UTC)
     return Span(since=first, until=until or last + timedelta(microseconds=1))
 
 
-def due_hours(connection: Connection, values: Mapping[str, Any]) -> int:
-    """Hours of the span whose rollups are not up to date."""
-    return int(execute(connection, "asking.due", since=values["since"], until=values["until"]).scalar_one())
+def named(connection: Connection, question: Question) -> str:
+    """Its SQL, with a column of names for each address where networks have been imported."""
+    if not question.names or not execute(connection, "asking.has_names").scalar_one():
+        return question.sql
+    columns = "".join(f", zeek.network_of(answer.{name}) AS {name}_name" for name in question.names)
+    return f"SELECT answer.*{columns}\nFROM (\n{question.sql}\n) AS answer"
+
+
+def notes(connection: Connection, question: Question, values: Mapping[str, Any], *, empty: bool) -> list[str]:
+    """What a reader has to know beside the lines: that rows are missing to compare with, or to answer from."""
+    rollup = question.bound == "rollup"
+    found: list[str] = []
+    if question.compares:
+        begin, end = (values[name] for name in question.compares)
+        first = first_row(connection, begin, end, rollup=rollup)
+        if first is None:
+            found.append(f"no rows are loaded from {begin} to {end}: there is nothing to compare with")
+        elif first - begin >= timedelta(days=1):
+            found.append(f"the rows to compare with begin at {first}, not at {begin}")
+    if empty and first_row(connection, values["since"], values["until"], rollup=rollup) is None:
+        found.append(_loaded(connection, values))
+    return found
+
+
+def first_row(connection: Connection, since: datetime, until: datetime, *, rollup: bool) -> datetime | None:
+    """The first row of a span, or, from a rollup, the first hour; None where there is none."""
+    name = "asking.first_hour" if rollup else "asking.first_row"
+    first: datetime | None = execute(connection, name, since=since, until=until).scalar_one()
+    return first
+
+
+def _loaded(connection: Connection, values: Mapping[str, Any]) -> str:
+    row = execute(connection, "asking.loaded").one()
+    has = f"loaded rows are from {row.first} to {row.last}" if row.first else "nothing is loaded yet"
+    return f"no rows are loaded from {values['since']} to {values['until']}: {has}"
 
 
 def bind(sql: str, names: Sequence[str]) -> sa.TextClause:
@@ -123,6 +162,13 @@ def _conditions(node: Mapping[str, Any]) -> Iterator[str]:
     for child in node.get("Plans", []):
         if child["Node Type"].startswith("Bitmap"):
             yield from _conditions(child)
+
+
+def peeked(answer: Answer) -> tuple[Answer, bool]:
+    """The answer, whose first row has been fetched, and whether it is empty."""
+    first = next(answer.rows, None)
+    rows = answer.rows if first is None else itertools.chain([first], answer.rows)
+    return Answer(columns=answer.columns, types=answer.types, rows=rows), first is None
 
 
 def ask(connection: Connection, sql: str, values: Mapping[str, Any]) -> Answer:

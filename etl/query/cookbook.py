@@ -1,27 +1,31 @@
 """The cookbook: ``sql/queries/<name>.sql``, one question a file, its header read by this module.
 
-The header is the comment at the top: ``-- question:``, ``-- answer:`` (how to read it), then a line a parameter,
-``-- param NAME TYPE [= DEFAULT]: what it is``, and ``-- bound: ledger`` or ``rollup`` where the span is not simply
-asked for. A line that begins with ``--`` and three blanks goes on with the one above. ``:since`` and ``:until`` are in
-every question; a default may lean on them (``since - 30 days``), since only literals prune partitions while planning.
+The header is the comment at the top, one ``-- key: value`` a line; a line that begins with ``--`` and three blanks goes
+on with the one above. ``question:`` and ``answer:`` (how to read it), then ``param NAME TYPE [= DEFAULT]: what it is``
+for each parameter, ``bound: ledger`` or ``rollup`` where the span need not be given, ``compares: A B`` where the
+parameters A and B bound earlier rows that the answer is compared with, and ``names:`` with the columns that get names
+from the lookup. ``:since`` and ``:until`` are in every question. A default may be relative to them
+(``since - 30 days``), since only literals prune partitions while planning.
 """
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 from etl.errors import EnvironmentProblem, Misuse
+from etl.query import moments
 from etl.resources import resource_dir
 
 Bound = Literal["time", "ledger", "rollup"]
 """What keeps a question from reading everything: a span that has to be given; the ledger's first and last row where
-none is given; or that it only reads rollups."""
+none is given; or that it reads rollups, and rows only where they are due."""
 
 _PARAM = re.compile(r"(?P<name>\w+) (?P<type>[a-z ]+?)(?: = (?P<default>[^:]*))?: (?P<what>.+)")
 _SHIFT = re.compile(r"(?P<from>since|until) (?P<sign>[+-]) (?P<days>\d+) days")
@@ -47,6 +51,10 @@ class Question:
     answer: str
     bound: Bound
     parameters: tuple[Parameter, ...]
+    compares: tuple[str, ...]
+    """The two parameters that bound the earlier rows with which it compares; empty where it does not."""
+    names: tuple[str, ...]
+    """Columns with addresses or networks for which the lookup may have a name."""
     sql: str
 
     def values(self, given: Mapping[str, str], since: datetime, until: datetime) -> dict[str, Any]:
@@ -65,16 +73,6 @@ class Question:
         return found
 
 
-def moment(text: str) -> datetime:
-    """A moment in ISO 8601; without a zone it is UTC.
-
-    Raises:
-        ValueError: it is none.
-    """
-    found = datetime.fromisoformat(text)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
 def _address(text: str) -> str:
     return str(ipaddress.ip_interface(text)).removesuffix("/32").removesuffix("/128")
 
@@ -85,7 +83,7 @@ _READ: Mapping[str, Callable[[str], Any]] = {
     "double precision": float,
     "text": str,
     "inet": _address,
-    "timestamptz": moment,
+    "timestamptz": moments.parse,
 }
 """How the text of a parameter becomes a value; ValueError where it cannot."""
 
@@ -119,7 +117,9 @@ def load(name: str) -> Question:
         EnvironmentProblem: its header is broken.
     """
     if name not in names():
-        raise Misuse(f"there is no question {name}", hint="`conn-etl query` without a name lists them")
+        near = difflib.get_close_matches(name.lower(), names(), n=3, cutoff=0.6)
+        meant = f"did you mean {' or '.join(near)}?" if near else "`conn-etl query` without a name lists them"
+        raise Misuse(f"there is no question {name}", hint=meant)
     return parse(resource_dir("sql") / "queries" / f"{name}.sql")
 
 
@@ -160,6 +160,8 @@ def _question(name: str, header: list[tuple[str, str]], text: str) -> Question:
         answer=said["answer"],
         bound=bound,
         parameters=parameters,
+        compares=tuple(said.get("compares", "").split()),
+        names=tuple(said.get("names", "").split()),
         sql=text,
     )
 

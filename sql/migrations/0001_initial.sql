@@ -125,23 +125,51 @@ CREATE TABLE zeek.top_address (
     role text NOT NULL CHECK (role IN ('src', 'dst')),
     ip_addr inet NOT NULL,
     connections bigint NOT NULL,
+    src_ip_bytes numeric,
+    dst_ip_bytes numeric,
     src_bytes numeric,
     dst_bytes numeric,
+    network_missed_bytes numeric,
     rank_by_bytes bigint NOT NULL,
     rank_by_connections bigint NOT NULL,
     PRIMARY KEY (day, role, ip_addr)
 );
 
 COMMENT ON TABLE zeek.top_address IS
-'Rollup: the addresses of a sealed day that are among the first hundred by bytes (both directions) or by connections.';
+'Rollup: the addresses of a sealed day that are among the first hundred by IP bytes (both directions) or connections.';
 COMMENT ON COLUMN zeek.top_address.day IS 'UTC day.';
 COMMENT ON COLUMN zeek.top_address.role IS 'src: as originator. dst: as responder.';
 COMMENT ON COLUMN zeek.top_address.ip_addr IS 'The address.';
 COMMENT ON COLUMN zeek.top_address.connections IS 'Its connections in this role on this day.';
+COMMENT ON COLUMN zeek.top_address.src_ip_bytes IS 'Sum of src_ip_bytes of these connections [bytes].';
+COMMENT ON COLUMN zeek.top_address.dst_ip_bytes IS 'Sum of dst_ip_bytes of these connections [bytes].';
 COMMENT ON COLUMN zeek.top_address.src_bytes IS 'Sum of src_bytes of these connections [bytes].';
 COMMENT ON COLUMN zeek.top_address.dst_bytes IS 'Sum of dst_bytes of these connections [bytes].';
-COMMENT ON COLUMN zeek.top_address.rank_by_bytes IS 'Place by src_bytes plus dst_bytes; 1 has the most.';
+COMMENT ON COLUMN zeek.top_address.network_missed_bytes IS
+'Sum of network_missed_bytes of these connections [bytes].';
+COMMENT ON COLUMN zeek.top_address.rank_by_bytes IS
+'Place by src_ip_bytes plus dst_ip_bytes, then by payload; 1 has the most.';
 COMMENT ON COLUMN zeek.top_address.rank_by_connections IS 'Place by connections; 1 has the most.';
+
+CREATE TABLE zeek.network (
+    cidr cidr NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    source text NOT NULL,
+    valid_from timestamptz NOT NULL DEFAULT '-infinity',
+    PRIMARY KEY (source, kind, cidr, valid_from)
+);
+
+CREATE INDEX network_cidr ON zeek.network USING gist (cidr inet_ops);
+
+COMMENT ON TABLE zeek.network IS
+'Names for addresses: the site''s own networks, countries, autonomous systems. zeek.network_of finds them.';
+COMMENT ON COLUMN zeek.network.cidr IS 'The network. Of several that contain an address, the smallest one names it.';
+COMMENT ON COLUMN zeek.network.name IS 'Its name.';
+COMMENT ON COLUMN zeek.network.kind IS
+'site, country, asn, or a kind of the user''s own; an address has one name of each.';
+COMMENT ON COLUMN zeek.network.source IS 'The file it was imported from. An import replaces what its source had.';
+COMMENT ON COLUMN zeek.network.valid_from IS 'From when on the network has this name; -infinity is always.';
 
 ------------------------------------------------------------------------------------------------------------------------
 -- etl: runs and files

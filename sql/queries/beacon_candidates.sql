@@ -1,25 +1,71 @@
--- question: Which pairs connect at regular gaps, as malware that calls home does?
--- answer: One line for originator, target, port and protocol with enough connections and even gaps. gap_seconds: the
---   mean gap; jitter: its standard deviation as a share of the mean, 0 is a clock.
---   NTP, updates and monitoring are regular too.
+-- question: Which pairs connect at regular times with regular sizes, as malware that calls home does?
+-- answer: One line for originator, target, port and protocol, the highest score first. score = 0.75 time_score + 0.25
+--   size_score, each from 0 to 1. time_score is the mean of two measures of the gaps between connections: their
+--   symmetry, 1 - |Q1 + Q3 - 2 median| / (Q3 - Q1), and their evenness, 1 - MAD / median (MAD: the median distance
+--   from the median; never below 0). size_score is the same of the IP bytes that the originator sent. A clock has 1;
+--   gaps that vary by 30 % about 0.9; random gaps about 0.5. NTP, updates and monitoring are regular too.
 -- param connections integer = 20: connections at least
--- param jitter double precision = 0.1: jitter at most
-SELECT
-    gaps.src_ip_addr, gaps.dst_ip_addr, gaps.dst_port, gaps.network_protocol, count(*) AS connections,
-    round(avg(gaps.gap)::numeric, 3) AS gap_seconds,
-    round((stddev_pop(gaps.gap) / avg(gaps.gap))::numeric, 3) AS jitter, min(gaps."@timestamp") AS first,
-    max(gaps."@timestamp") AS last
-FROM (
-    SELECT
-        src_ip_addr, dst_ip_addr, dst_port, network_protocol, "@timestamp",
-        extract(EPOCH FROM "@timestamp" - lag("@timestamp") OVER (
-            PARTITION BY src_ip_addr, dst_ip_addr, dst_port, network_protocol ORDER BY "@timestamp"
-        ))::double precision AS gap
+-- param at_most integer = 86400: connections at most (more than one a second is no beacon)
+-- param score double precision = 0.8: score at least
+-- param most integer = 1000: lines at most
+-- names: dst_ip_addr
+WITH busy AS MATERIALIZED (
+    SELECT src_ip_addr, dst_ip_addr, dst_port, network_protocol
     FROM zeek.conn
     WHERE "@timestamp" >= CAST(:since AS timestamptz) AND "@timestamp" < CAST(:until AS timestamptz)
-) AS gaps
-GROUP BY gaps.src_ip_addr, gaps.dst_ip_addr, gaps.dst_port, gaps.network_protocol
-HAVING
-    count(*) >= :connections AND avg(gaps.gap) > 0
-    AND stddev_pop(gaps.gap) <= CAST(:jitter AS double precision) * avg(gaps.gap)
-ORDER BY jitter, connections DESC, gaps.src_ip_addr, gaps.dst_ip_addr, gaps.dst_port
+    GROUP BY src_ip_addr, dst_ip_addr, dst_port, network_protocol
+    HAVING count(*) BETWEEN greatest(:connections, 3) AND :at_most
+),
+
+gaps AS MATERIALIZED (
+    SELECT
+        conn.src_ip_addr, conn.dst_ip_addr, conn.dst_port, conn.network_protocol, conn."@timestamp",
+        coalesce(conn.src_ip_bytes, conn.src_bytes)::double precision AS size,
+        extract(EPOCH FROM conn."@timestamp" - lag(conn."@timestamp") OVER (
+            PARTITION BY conn.src_ip_addr, conn.dst_ip_addr, conn.dst_port, conn.network_protocol
+            ORDER BY conn."@timestamp"
+        ))::double precision AS gap
+    FROM zeek.conn
+    INNER JOIN busy USING (src_ip_addr, dst_ip_addr, dst_port, network_protocol)
+    WHERE conn."@timestamp" >= CAST(:since AS timestamptz) AND conn."@timestamp" < CAST(:until AS timestamptz)
+),
+
+quartiles AS MATERIALIZED (
+    SELECT
+        src_ip_addr, dst_ip_addr, dst_port, network_protocol, count(*) AS connections, min("@timestamp") AS first,
+        max("@timestamp") AS last, percentile_cont(ARRAY[0.25, 0.5, 0.75]) WITHIN GROUP (ORDER BY gap) AS gaps,
+        percentile_cont(ARRAY[0.25, 0.5, 0.75]) WITHIN GROUP (ORDER BY size) AS sizes
+    FROM gaps
+    GROUP BY src_ip_addr, dst_ip_addr, dst_port, network_protocol
+),
+
+deviations AS (
+    SELECT
+        src_ip_addr, dst_ip_addr, dst_port, network_protocol,
+        percentile_cont(0.5) WITHIN GROUP (ORDER BY abs(gaps.gap - quartiles.gaps[2])) AS gap_mad,
+        percentile_cont(0.5) WITHIN GROUP (ORDER BY abs(gaps.size - quartiles.sizes[2])) AS size_mad
+    FROM gaps
+    INNER JOIN quartiles USING (src_ip_addr, dst_ip_addr, dst_port, network_protocol)
+    GROUP BY src_ip_addr, dst_ip_addr, dst_port, network_protocol
+),
+
+scores AS (
+    SELECT
+        quartiles.*, zeek.regularity(quartiles.gaps, deviations.gap_mad) AS time_score,
+        zeek.regularity(quartiles.sizes, deviations.size_mad) AS size_score
+    FROM quartiles
+    INNER JOIN deviations USING (src_ip_addr, dst_ip_addr, dst_port, network_protocol)
+    WHERE quartiles.gaps[2] > 0
+)
+
+SELECT
+    src_ip_addr, dst_ip_addr, dst_port, network_protocol, connections,
+    round((0.75 * time_score + 0.25 * coalesce(size_score, time_score))::numeric, 3) AS score,
+    round(time_score::numeric, 3) AS time_score, round(size_score::numeric, 3) AS size_score,
+    round(gaps[2]::numeric, 3) AS gap_seconds, sizes[2] AS ip_bytes, first, last
+FROM scores
+WHERE 0.75 * time_score + 0.25 * coalesce(size_score, time_score) >= CAST(:score AS double precision)
+ORDER BY
+    0.75 * time_score + 0.25 * coalesce(size_score, time_score) DESC, connections DESC, src_ip_addr, dst_ip_addr,
+    dst_port, network_protocol
+LIMIT :most

@@ -1,18 +1,23 @@
 -- question: Which destinations were called for the first time?
--- answer: One line a destination that was called in the span and not between known_since and its beginning, with the
---   first call. A short known span makes much look new.
+-- answer: One line a destination that was called in the span and not between known_since and its beginning, the
+--   earliest first call first. sent_ip_bytes and received_ip_bytes: what crossed the wire; sent_bytes: payload. Rows
+--   that begin shortly before the span make much look new: the answer says how far they go back.
 -- param known_since timestamptz = since - 30 days: what was called from here on is not new
 -- param most integer = 1000: lines at most
+-- compares: known_since since
+-- names: dst_ip_addr
 WITH recent AS MATERIALIZED (
     SELECT
         dst_ip_addr, min("@timestamp") AS first_seen, count(*) AS connections, count(DISTINCT src_ip_addr) AS sources,
-        sum(src_bytes) AS src_bytes
+        sum(src_ip_bytes) AS sent_ip_bytes, sum(dst_ip_bytes) AS received_ip_bytes, sum(src_bytes) AS sent_bytes
     FROM zeek.conn
     WHERE "@timestamp" >= CAST(:since AS timestamptz) AND "@timestamp" < CAST(:until AS timestamptz)
     GROUP BY dst_ip_addr
 )
 
-SELECT recent.dst_ip_addr, recent.first_seen, recent.connections, recent.sources, recent.src_bytes
+SELECT
+    recent.dst_ip_addr, recent.first_seen, recent.connections, recent.sources, recent.sent_ip_bytes,
+    recent.received_ip_bytes, recent.sent_bytes
 FROM recent
 WHERE
     NOT EXISTS (

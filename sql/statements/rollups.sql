@@ -46,16 +46,7 @@ DELETE FROM zeek.conn_hour WHERE hour = :hour;
 -- name: add
 -- Compute the rollup of an hour.
 INSERT INTO zeek.conn_hour
-SELECT
-    :hour, conn.network_protocol, conn.network_application, conn.network_connection_state, file.sensor, count(*),
-    sum(conn.src_bytes), sum(conn.dst_bytes), sum(conn.src_ip_bytes), sum(conn.dst_ip_bytes), sum(conn.src_packets),
-    sum(conn.dst_packets), sum(conn.network_missed_bytes)
-FROM zeek.conn
-INNER JOIN etl.file AS file ON conn.etl_file_id = file.etl_file_id
-WHERE
-    conn."@timestamp" >= CAST(:hour AS timestamptz)
-    AND conn."@timestamp" < CAST(:next_hour AS timestamptz)
-GROUP BY conn.network_protocol, conn.network_application, conn.network_connection_state, file.sensor;
+SELECT * FROM zeek.hour_sums(CAST(:hour AS timestamptz), CAST(:next_hour AS timestamptz), CAST(:hour AS timestamptz));
 
 -- name: top_is_stale
 -- The top addresses of a sealed day are due.
@@ -78,33 +69,12 @@ DELETE FROM zeek.top_address WHERE day = :day;
 -- name: add_top
 -- Compute the top addresses of a day: the first by bytes and the first by connections, for each role.
 INSERT INTO zeek.top_address
-SELECT
-    :day, ranked.role, ranked.ip_addr, ranked.connections, ranked.src_bytes, ranked.dst_bytes, ranked.rank_by_bytes,
-    ranked.rank_by_connections
-FROM (
-    SELECT
-        sums.*,
-        row_number() OVER (
-            PARTITION BY sums.role ORDER BY coalesce(sums.src_bytes, 0) + coalesce(sums.dst_bytes, 0) DESC, sums.ip_addr
-        ) AS rank_by_bytes,
-        row_number() OVER (
-            PARTITION BY sums.role ORDER BY sums.connections DESC, sums.ip_addr
-        ) AS rank_by_connections
-    FROM (
-        SELECT
-            'src' AS role, conn.src_ip_addr AS ip_addr, count(*) AS connections, sum(conn.src_bytes) AS src_bytes,
-            sum(conn.dst_bytes) AS dst_bytes
-        FROM zeek.conn
-        WHERE conn."@timestamp" >= etl.day_start(:day) AND conn."@timestamp" < etl.day_start(CAST(:day AS date) + 1)
-        GROUP BY conn.src_ip_addr
-        UNION ALL
-        SELECT 'dst', conn.dst_ip_addr, count(*), sum(conn.src_bytes), sum(conn.dst_bytes)
-        FROM zeek.conn
-        WHERE conn."@timestamp" >= etl.day_start(:day) AND conn."@timestamp" < etl.day_start(CAST(:day AS date) + 1)
-        GROUP BY conn.dst_ip_addr
-    ) AS sums
-) AS ranked
-WHERE ranked.rank_by_bytes <= :most OR ranked.rank_by_connections <= :most;
+SELECT *
+FROM
+    zeek.address_sums(
+        etl.day_start(CAST(:day AS date)), etl.day_start(CAST(:day AS date) + 1), CAST(:day AS date)
+    )
+WHERE rank_by_bytes <= :most OR rank_by_connections <= :most;
 
 -- name: differences
 -- Hours whose rollup is not the sum of their rows; hours that are due and retired days are left out.
@@ -168,18 +138,25 @@ SELECT top.role, top.ip_addr
 FROM zeek.top_address AS top
 LEFT JOIN (
     SELECT
-        'src' AS role, conn.src_ip_addr AS ip_addr, count(*) AS connections, sum(conn.src_bytes) AS src_bytes,
-        sum(conn.dst_bytes) AS dst_bytes
+        'src' AS role, conn.src_ip_addr AS ip_addr, count(*) AS connections, sum(conn.src_ip_bytes) AS src_ip_bytes,
+        sum(conn.dst_ip_bytes) AS dst_ip_bytes, sum(conn.src_bytes) AS src_bytes, sum(conn.dst_bytes) AS dst_bytes,
+        sum(conn.network_missed_bytes) AS network_missed_bytes
     FROM zeek.conn
     WHERE conn."@timestamp" >= etl.day_start(:day) AND conn."@timestamp" < etl.day_start(CAST(:day AS date) + 1)
     GROUP BY conn.src_ip_addr
     UNION ALL
-    SELECT 'dst', conn.dst_ip_addr, count(*), sum(conn.src_bytes), sum(conn.dst_bytes)
+    SELECT
+        'dst', conn.dst_ip_addr, count(*), sum(conn.src_ip_bytes), sum(conn.dst_ip_bytes), sum(conn.src_bytes),
+        sum(conn.dst_bytes), sum(conn.network_missed_bytes)
     FROM zeek.conn
     WHERE conn."@timestamp" >= etl.day_start(:day) AND conn."@timestamp" < etl.day_start(CAST(:day AS date) + 1)
     GROUP BY conn.dst_ip_addr
 ) AS sums ON top.role = sums.role AND top.ip_addr = sums.ip_addr
 WHERE
     top.day = :day
-    AND (top.connections, top.src_bytes, top.dst_bytes)
-    IS DISTINCT FROM (sums.connections, sums.src_bytes, sums.dst_bytes);
+    AND (
+        top.connections, top.src_ip_bytes, top.dst_ip_bytes, top.src_bytes, top.dst_bytes, top.network_missed_bytes
+    ) IS DISTINCT FROM (
+        sums.connections, sums.src_ip_bytes, sums.dst_ip_bytes, sums.src_bytes, sums.dst_bytes,
+        sums.network_missed_bytes
+    );

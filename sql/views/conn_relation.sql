@@ -13,7 +13,9 @@ SELECT
     CASE WHEN network_protocol = 'udp' THEN network_connection_state IN ('S0', 'SF', 'SHR', 'OTH') END AS udp_states,
     CASE WHEN network_protocol IN ('icmp', 'unknown_transport') THEN network_connection_state = 'OTH' END
         AS icmp_states,
-    CASE WHEN network_connection_state = 'S0' THEN dst_packets = 0 END AS s0_without_answer
+    CASE WHEN network_connection_state = 'S0' THEN dst_packets = 0 END AS s0_without_answer,
+    coalesce(src_bytes <= src_ip_bytes, true) AND coalesce(dst_bytes <= dst_ip_bytes, true)
+        AS payload_within_ip_bytes
 FROM zeek.conn;
 
 COMMENT ON VIEW etl.conn_relation IS
@@ -27,3 +29,5 @@ COMMENT ON COLUMN etl.conn_relation.packet_counters_together IS
 COMMENT ON COLUMN etl.conn_relation.udp_states IS 'A UDP connection has one of the states that UDP can have.';
 COMMENT ON COLUMN etl.conn_relation.icmp_states IS 'A connection of ICMP or an unknown transport has the state OTH.';
 COMMENT ON COLUMN etl.conn_relation.s0_without_answer IS 'A connection in state S0 has no packet from the responder.';
+COMMENT ON COLUMN etl.conn_relation.payload_within_ip_bytes IS
+'Neither side sent more payload than bytes at the IP level; a side of which one is unset is not compared.';

@@ -1,0 +1,20 @@
+-- question: Which pairs were connected longest, all their connections added up?
+-- answer: One line for originator, target, port and protocol, the longest sum first. seconds: the durations added up
+--   (connections at the same time count each); longest: the longest single one. Connections that are still open are not
+--   logged yet. ip_bytes: what crossed the wire in both directions.
+-- param connections integer = 1: connections at least
+-- param most integer = 20: lines at most
+-- names: dst_ip_addr
+SELECT
+    src_ip_addr, dst_ip_addr, dst_port, network_protocol, count(*) AS connections,
+    round(sum(event_duration)::numeric, 3) AS seconds, round(max(event_duration)::numeric, 3) AS longest,
+    coalesce(sum(src_ip_bytes), 0) + coalesce(sum(dst_ip_bytes), 0) AS ip_bytes, min("@timestamp") AS first,
+    max("@timestamp") AS last
+FROM zeek.conn
+WHERE
+    "@timestamp" >= CAST(:since AS timestamptz) AND "@timestamp" < CAST(:until AS timestamptz)
+    AND event_duration IS NOT NULL
+GROUP BY src_ip_addr, dst_ip_addr, dst_port, network_protocol
+HAVING count(*) >= :connections
+ORDER BY sum(event_duration) DESC, src_ip_addr, dst_ip_addr, dst_port, network_protocol
+LIMIT :most
