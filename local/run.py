@@ -13,7 +13,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from etl.cli.console import home_of, out, settings, table
+from etl.cli.console import home_of, out, settings
+from etl.cli.tables import table
 from etl.errors import ConnEtlError, Misuse, NothingToLoad
 from local.one_run import REPOSITORY, Outcome, log_file, one_run
 
@@ -39,17 +40,20 @@ def _main(logs: str) -> int:
     from etl import source
 
     began = time.monotonic()
-    place = _place(logs)
+    folder = Path(os.path.abspath(Path(logs).expanduser()))  # noqa: PTH100  resolve() would rename symlinks
+    if not folder.exists():
+        raise Misuse(f"{folder}: there is no such file or folder", hint="give one with make run LOGS=/path")
     if not out.is_terminal:
         out.width = 160  # nothing is cut off in a file or a pipe
     home = home_of(settings())
-    if not (paths := [file.path for file in source.listed([place])]):
-        raise NothingToLoad(f"{place}: there is no file in it", hint="give logs with make run LOGS=/path")
-    _say(f"Loading {place} ({len(paths):,} files) by the Airflow DAG conn_ingest.")
+    # Files are taken as they are: the scheduled scan alone waits until a log has settled.
+    os.environ.setdefault("CONN_ETL_SETTLE_AFTER", "PT0S")
+    if not (paths := [file.path for file in source.listed([str(folder)])]):
+        raise NothingToLoad(f"{folder}: there is no file in it", hint="give logs with make run LOGS=/path")
+    _say(f"Loading {folder} ({len(paths):,} files) by the Airflow DAG conn_ingest.")
     url = _database(home)
     _say(f"Airflow writes to {log_file(home)}; this takes some seconds.")
-    # now: files are taken as they are; the scheduled scan waits until a log has settled
-    outcome = one_run(home, url, {"path": place, "now": True})
+    outcome = one_run(home, url, {"path": str(folder)})
     failed = outcome.state != "success"
     _report(url, paths, outcome.run_id)
     _where(url)
@@ -58,16 +62,6 @@ def _main(logs: str) -> int:
     else:
         _say(f"\nDone in {time.monotonic() - began:.0f} s.")
     return int(failed)
-
-
-def _place(logs: str) -> str:
-    """The absolute path of the logs; a URL as it is."""
-    if "://" in logs:
-        return logs
-    place = Path(os.path.abspath(Path(logs).expanduser()))  # noqa: PTH100  resolve() would rename symlinks
-    if not place.exists():
-        raise Misuse(f"{place}: there is no such file or folder", hint="give one with make run LOGS=/path")
-    return str(place)
 
 
 def _say(text: str) -> None:
@@ -174,7 +168,4 @@ def _explain(outcome: Outcome, home: Path) -> None:
 
 
 if __name__ == "__main__":
-    code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)  # Airflow's threads and objects take seconds to be torn down
+    sys.exit(main())

@@ -22,7 +22,8 @@ import psutil
 import psycopg2
 from sqlalchemy.engine import make_url
 
-from etl.cli.console import home_of, out, settings, table
+from etl.cli.console import home_of, out, settings
+from etl.cli.tables import table
 from etl.database import embedded, engine, schema
 from etl.errors import ConnEtlError, DatabaseAway, EnvironmentProblem, Misuse
 from local.components import (

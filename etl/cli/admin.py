@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from etl.cli.console import OPERATING, Json, dump, err, home_of, out, settings, store, table
+from etl.cli.console import OPERATING, Json, dump, err, home_of, out, settings, store
+from etl.cli.tables import table
 
 
 def register(app: typer.Typer) -> None:

@@ -1,20 +1,18 @@
-"""What the verbs share: where words go, tables, times, and which settings and database a call works with."""
+"""What the verbs share: where text goes, and which settings and database a call works with."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from etl.errors import EnvironmentProblem, Misuse
+from etl.errors import EnvironmentProblem
 
 if TYPE_CHECKING:
     from etl.database.store import Store
@@ -115,30 +113,6 @@ def actor() -> str:
         return f"uid {os.getuid()}"
 
 
-def moment(name: str, text: str | None) -> datetime | None:
-    """The time that an option names, UTC where it names no zone; raises Misuse."""
-    from etl.query import cookbook
-
-    try:
-        return cookbook.moment(text) if text is not None else None
-    except ValueError as error:
-        raise Misuse(
-            f"--{name} {text} is no time", hint="write it as 2026-03-01 or 2026-03-01T12:00:00+00:00"
-        ) from error
-
-
-def in_utc(moment: datetime | None) -> datetime | None:
-    """A time without a zone is UTC, as everywhere in this program."""
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
-
-
-def ordered(since: datetime | None, until: datetime | None) -> tuple[datetime | None, datetime | None]:
-    """Both, once they are known to hold a span between them; raises Misuse."""
-    if since is not None and until is not None and since >= until:
-        raise Misuse(f"--until {until} is not after --since {since}", hint="exchange them")
-    return since, until
-
-
 def dump(value: Mapping[str, Any]) -> None:
     """Print the one JSON object of ``--json``."""
     try:
@@ -146,40 +120,6 @@ def dump(value: Mapping[str, Any]) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         _drop(sys.stdout)
-
-
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows, numbers to the right; text from logs is shown, never interpreted."""
-    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        grid.add_column(column)
-    empty = True
-    for row in rows:
-        empty = False
-        grid.add_row(*(shown(cell) for cell in row))
-    if empty:
-        out.print(f"{title}: none", markup=False)
-        return
-    if title:  # not the grid's own, which wraps at the grid's width
-        out.print(title, style="italic", markup=False, soft_wrap=True)
-    out.print(grid)
-
-
-def shown(value: object) -> Any:
-    """One cell: thousands grouped, control characters made visible."""
-    from rich.text import Text
-
-    if value is None:
-        return Text("")
-    if isinstance(value, int) and not isinstance(value, bool):
-        return Text(f"{value:,}", justify="right")
-    text = str(value)
-    return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text))
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 file``, ``2 files``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def home_of(chosen: Settings) -> Path:

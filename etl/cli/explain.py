@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etl.cli.console import CHECKING, Json, dump, example, home_of, out, settings, shown, table
+from etl.cli.console import CHECKING, Json, dump, example, home_of, out, settings
+from etl.cli.tables import shown, table
 from etl.errors import ConnEtlError
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from etl.cli.console import OPERATING, Json, dump, out, store, table
+from etl.cli.console import OPERATING, Json, dump, out, store
+from etl.cli.tables import table
 from etl.errors import Misuse
 
 partitions = typer.Typer(no_args_is_help=True, help="List, create, seal and drop the days of zeek.conn.")

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from dataclasses import asdict
-from datetime import UTC, date
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from etl.cli import console as shared
-from etl.cli.console import Json, dump, err, out, store, table
+from etl.cli.console import Json, dump, err, out, store
+from etl.cli.moment import moment_option, ordered
+from etl.cli.tables import relative, table
 from etl.errors import NothingToLoad
 from etl.models import FileState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
-
-    from etl.database.store import Store
     from etl.pipeline import FileResult, Summary
 
 SHOWN = 20
@@ -38,11 +35,12 @@ Rehash = Annotated[
     bool,
     typer.Option("--rehash", help="Re-read files already loaded, and reload those whose content changed."),
 ]
-NoCheck = Annotated[
-    bool, typer.Option("--no-check", help="Skip the checks of whole days; `conn-etl check` runs them later.")
+Since = Annotated[
+    datetime | None, moment_option("since", "Only files whose time window ends after this time.")
 ]
-Since = Annotated[str | None, typer.Option(help="Only files whose time window ends after this time.")]
-Until = Annotated[str | None, typer.Option(help="Only files whose time window begins before this time.")]
+Until = Annotated[
+    datetime | None, moment_option("until", "Only files whose time window begins before this time.")
+]
 Targets = Annotated[
     list[str], typer.Argument(help="Paths of loaded files, or run ids from `conn-etl status`.")
 ]
@@ -72,7 +70,6 @@ def ingest(  # noqa: PLR0913  a parameter is an option of the command
     accept: Accept = False,
     replace: Replace = False,
     rehash: Rehash = False,
-    no_check: NoCheck = False,
     since: Since = None,
     until: Until = None,
     as_json: Json = False,
@@ -80,11 +77,11 @@ def ingest(  # noqa: PLR0913  a parameter is an option of the command
     """Load conn logs. Files that are already loaded are not loaded again."""
     from etl import pipeline
 
-    first, last = shared.ordered(shared.moment("since", since), shared.moment("until", until))
+    first, last = ordered(since, until)
     if dry_run:
         _dry_run(_given(paths), first, last, as_json=as_json)
         return
-    target, begun = store(), time.monotonic()
+    target = store()
     with _progress(quiet=as_json) as step:
         summary = pipeline.ingest(
             target,
@@ -100,25 +97,8 @@ def ingest(  # noqa: PLR0913  a parameter is an option of the command
     if as_json:
         dump(as_object(summary))
     else:
-        _print(summary, time.monotonic() - begun)
-    if not no_check:
-        _check_days(target, summary, quiet=as_json)
+        _print(summary)
     _exit(summary)
-
-
-def _check_days(target: Store, summary: Summary, *, quiet: bool) -> None:
-    """Check the newest days that the call added rows to, and say what failed."""
-    from etl.cli import check
-    from etl.monitoring import run_summary
-
-    if not summary.total("rows_loaded"):
-        return
-    with target.session() as connection:
-        added = run_summary.added(connection, summary.run_id)["days"]
-    days = [date.fromisoformat(day) for day in sorted(added, reverse=True)[: check.MOST_DAYS]]
-    found = check.failed_rules(target, days, summary.run_id)
-    if not quiet:
-        check.show(days, found)
 
 
 def _given(paths: list[str]) -> list[str]:
@@ -144,8 +124,7 @@ def unload(targets: Targets, *, as_json: Json = False) -> None:
             }
         )
     else:
-        files = shared.counted(len(done.undone), "file")
-        out.print(f"{files} unloaded, {shared.counted(done.rows, 'row')} deleted")
+        out.print(f"{len(done.undone):,} files unloaded, {done.rows:,} rows deleted")
         table("", ("rows", "was", "file"), [(f.rows_deleted, f.state, f.path) for f in done.undone])
         if done.again:
             columns = ("state", "loaded", "file", "why")
@@ -180,44 +159,21 @@ def _exit(summary: Summary) -> None:
         raise typer.Exit(1)
 
 
-def _print(summary: Summary, seconds: float) -> None:
+def _print(summary: Summary) -> None:
     from etl.pipeline import TERMS
 
     states = Counter(f"{r.state}{'' if r.recorded is None else ' before'}" for r in summary.results)
     out.print(
-        f"{shared.counted(len(summary.results), 'file')}: "
-        + ", ".join(f"{n:,} {state}" for state, n in states.most_common())
+        f"{len(summary.results):,} files: " + ", ".join(f"{n:,} {state}" for state, n in states.most_common())
     )
     out.print("   ".join(f"{term.replace('_', ' ')} {summary.total(term):,}" for term in TERMS))
     notable = [r for r in summary.results if r.reason and r.state != FileState.PUBLISHED and _is_news(r)]
     if notable:
-        table("", ("state", "file", "why"), [(r.state, r.path, r.reason) for r in notable[:SHOWN]])
+        table("", ("state", "file", "why"), [(r.state, relative(r.path), r.reason) for r in notable[:SHOWN]])
     if len(notable) > SHOWN:
         out.print(f"… and {len(notable) - SHOWN:,} more: conn-etl status")
-    out.print(_closing(summary, seconds), soft_wrap=True)
-    for advice in _next_steps(summary):
-        out.print(advice, soft_wrap=True)
-
-
-def _closing(summary: Summary, seconds: float) -> str:
-    """One line: what the call loaded, how fast, and the time that these rows cover."""
-    rows, span = summary.total("rows_loaded"), summary.span
-    if span is None:
-        return f"No new row in {seconds:.1f} s."
-    files = sum(1 for result in summary.results if result.rows_loaded)
-    first, last = (f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}" for moment in span)
-    return (
-        f"Loaded {shared.counted(rows, 'row')} from {shared.counted(files, 'file')} in {seconds:.1f} s "
-        f"({rows / max(seconds, 0.001):,.0f} rows/s): {first} to {last} UTC."
-    )
-
-
-def _next_steps(summary: Summary) -> Iterator[str]:
-    if quarantined := summary.total("rows_quarantined"):
-        verb = "is" if quarantined == 1 else "are"
-        yield f"{shared.counted(quarantined, 'row')} {verb} in quarantine, with the reason: conn-etl quarantine list"
-    if summary.span is not None:
-        yield "Next: conn-etl report, or ask a question: conn-etl query"
+    if summary.total("rows_quarantined"):
+        out.print("Quarantined lines: conn-etl quarantine list")
 
 
 def _is_news(result: FileResult) -> bool:
@@ -250,7 +206,11 @@ def _dry_run(paths: list[str], since: datetime | None, until: datetime | None, *
         dump({"files": len(found), "dry_run": True, "results": [asdict(result) for result in found]})
     else:
         columns = ("state", "rows", "rejects", "file", "why")
-        table("", columns, [(r.state, r.rows_read, r.rows_quarantined, r.path, r.reason) for r in found])
+        table(
+            "",
+            columns,
+            [(r.state, r.rows_read, r.rows_quarantined, relative(r.path), r.reason) for r in found],
+        )
         out.print("Dry run: files were read and mapped; rules were not checked and nothing was written.")
     if all(r.kind in NOT_THIS_LOG for r in found):
         raise NothingToLoad("no conn log in what was given")

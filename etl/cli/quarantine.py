@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from etl.cli.console import CHECKING, Json, actor, dump, in_utc, out, store, table
+from etl.cli.console import CHECKING, Json, actor, dump, out, store
+from etl.cli.moment import moment_option, ordered
+from etl.cli.tables import table
 from etl.errors import Misuse
 
 if TYPE_CHECKING:
@@ -30,8 +32,8 @@ Ids = Annotated[list[int] | None, typer.Argument(help="Ids from `quarantine list
 File = Annotated[str | None, typer.Option(help="Path of the file, as `quarantine list` shows it.")]
 OfRule = Annotated[str | None, typer.Option("--rule", help="Lines of this rule, such as type.src_ip_addr.")]
 Reason = Annotated[str | None, typer.Option(help="Lines with this reason, such as identity_conflict.")]
-Since = Annotated[datetime | None, typer.Option(help="Quarantined at or after this time (UTC).")]
-Until = Annotated[datetime | None, typer.Option(help="Quarantined before this time (UTC).")]
+Since = Annotated[datetime | None, moment_option("since", "Quarantined at or after this time.")]
+Until = Annotated[datetime | None, moment_option("until", "Quarantined before this time.")]
 Every = Annotated[bool, typer.Option("--all", help="All open lines.")]
 Why = Annotated[str, typer.Option("--why", help="Why you do it; recorded with your name.")]
 Most = Annotated[int, typer.Option("--most", help="Show at most this many lines.", min=1)]
@@ -231,11 +233,12 @@ def _filter(
 
     if not (every or ids or any((file, rule, reason, since, until))):
         raise Misuse("which lines?", hint="give numbers, --file, --rule, --reason, --since, --until or --all")
+    first, last = ordered(since, until)
     return QuarantineFilter(
         ids=tuple(ids) if ids else None,
         path=file,
         rule=rule,
         reason=reason,
-        since=in_utc(since),
-        until=in_utc(until),
+        since=first,
+        until=last,
     )

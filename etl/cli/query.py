@@ -2,50 +2,81 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
+import textwrap
 from collections.abc import Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from etl.cli.console import ASKING, Json, dump, err, example, moment, out, store, table
+from etl.cli.console import ASKING, Json, dump, err, example, out, store
+from etl.cli.moment import Since, moment_option, ordered
+from etl.cli.tables import table
 from etl.errors import Misuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from etl.query.ask import Answer
+    from etl.query.cookbook import Question
 
-Format = Literal["table", "csv", "json", "parquet"]
+Format = Literal["table", "tsv", "csv", "json", "parquet"]
 SHOWN = 1_000
 """Rows that a table shows; the other formats have all."""
 
 Asked = Annotated[
     str | None, typer.Argument(help="Name of a question, or SQL; without it, list the questions.")
 ]
-Since = Annotated[
-    str | None, typer.Option(help='From this "@timestamp" on: ISO 8601, UTC where it names no zone.')
+Until = Annotated[
+    datetime | None,
+    moment_option("until", 'Rows before this "@timestamp", in the same forms; now if left out.'),
 ]
-Until = Annotated[str | None, typer.Option(help='Before this "@timestamp"; now if left out.')]
 Param = Annotated[list[str] | None, typer.Option(help="NAME=VALUE; repeat for each parameter.")]
 Everything = Annotated[bool, typer.Option("--all", help="All loaded rows, if --since is not given.")]
 As = Annotated[Format, typer.Option("--format", help="Output format.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Write to this file.")]
+Human = Annotated[bool, typer.Option("--human", help="Print bytes as 1.4 GB in a table.")]
+Help = Annotated[
+    bool, typer.Option("--help", "-h", help="Show this; after a question's name, how to read its answer.")
+]
 Timeout = Annotated[float | None, typer.Option(help="Cancel after this many seconds.", min=0.001)]
+
+
+def _help(context: typer.Context, asked: str | None) -> None:
+    from etl.query import cookbook
+
+    if asked is not None:
+        _explain(cookbook.load(asked))
+    elif text := context.get_help():  # with rich it has been printed already
+        out.print(text, markup=False)
+
+
+def _explain(question: Question) -> None:
+    lines = [question.question, "", *textwrap.wrap(question.answer, 78), ""]
+    for p in question.parameters:
+        default = "needed" if p.default is None else f"{p.default or 'any'} if not given"
+        lines.append(f"  --param {p.name}={p.type.upper().replace(' ', '_')}  {p.what} ({default})")
+    bounds = {"time": "--since is needed", "ledger": "all rows if --since is not given"}
+    lines.append(f"  --since, --until  {bounds.get(question.bound, 'all rows if --since is not given')}")
+    out.print("\n".join(lines), markup=False, soft_wrap=True)
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command(rich_help_panel=ASKING, epilog=example("conn-etl query top_talkers --since 2026-03-01"))(
-        query
-    )
+    app.command(
+        context_settings={"help_option_names": []},  # --help is an option of its own: see below
+        rich_help_panel=ASKING,
+        epilog=example("conn-etl query top_talkers --since yesterday; conn-etl query top_talkers --help"),
+    )(query)
 
 
 def query(  # noqa: PLR0913  options of a verb
+    context: typer.Context,
     asked: Asked = None,
     *,
     since: Since = None,
@@ -54,28 +85,29 @@ def query(  # noqa: PLR0913  options of a verb
     everything: Everything = False,
     output: As = "table",
     file: Out = None,
+    human: Human = False,
     timeout: Timeout = None,
     as_json: Json = False,
+    help_: Help = False,
 ) -> None:
     """Run a question of the cookbook, or SQL in which :since and :until are the time bounds."""
     from etl.query import ask, cookbook
 
+    if help_:
+        _help(context, asked)
+        return
     if asked is None:
         _list(as_json=as_json)
         return
     question = cookbook.load(asked) if re.fullmatch(r"\w+", asked) else None
     given = dict(_pair(text) for text in param or ())
-    first, last = moment("since", since), moment("until", until)
+    first, last = ordered(since, until)
     target = store()
     limit = timedelta(seconds=timeout) if timeout else target.settings.query_timeout
     with target.session() as connection, ask.reading(connection, limit):
         chosen = ask.span(connection, question, first, last, everything=everything)
         if question is not None and chosen is not None:
-            sql, values = question.sql, question.values(given, chosen.since, chosen.until)
-            if question.bound == "rollup" and (due := ask.due_hours(connection, values)):
-                err.print(
-                    f"{due} hours of the rollup are not up to date: run `conn-etl rollups`", markup=False
-                )
+            sql, values = ask.named(connection, question), question.values(given, chosen.since, chosen.until)
         else:
             sql, values = _own(asked, given, chosen, bounded=first is not None or last is not None)
             if (days := ask.unbounded(connection, sql, values)) and not everything:
@@ -83,8 +115,12 @@ def query(  # noqa: PLR0913  options of a verb
                     f"it would read {len(days):,} days without a bound",
                     hint='add "@timestamp" >= :since AND "@timestamp" < :until and give --since, or ask with --all',
                 )
-        answer = ask.ask(connection, sql, values)
-        _write(answer, "json" if as_json else output, file, {"question": question.name if question else None})
+        answer, empty = ask.peeked(ask.ask(connection, sql, values))
+        notes = ask.notes(connection, question, values, empty=empty) if question is not None else []
+        told = {"question": question.name if question else None, "notes": notes}
+        _write(answer, "json" if as_json else output, file, told, human=human)
+    for note in notes:
+        err.print(f"note: {note}", markup=False, soft_wrap=True)
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -137,7 +173,7 @@ def _list(*, as_json: bool) -> None:
     )
 
 
-def _write(answer: Answer, output: str, file: Path | None, asked: Mapping[str, Any]) -> None:
+def _write(answer: Answer, output: str, file: Path | None, asked: Mapping[str, Any], *, human: bool) -> None:
     from etl.query import formats
 
     if output == "parquet":
@@ -145,13 +181,14 @@ def _write(answer: Answer, output: str, file: Path | None, asked: Mapping[str, A
             raise Misuse("Parquet is no text", hint="give --out FILE")
         with _opened(file, "wb") as binary:
             formats.write_parquet(answer, binary)
-    elif output == "csv":
+    elif output in ("csv", "tsv"):
+        write = formats.write_csv if output == "csv" else formats.write_tsv
         with _opened(file, "w") as text:
-            formats.write_csv(answer, text)
+            write(answer, text)
     elif output == "json":
         _write_json(answer, file, asked)
     else:
-        _print(answer, file)
+        _print(answer, file, human=human)
 
 
 def _write_json(answer: Answer, file: Path | None, asked: Mapping[str, Any]) -> None:
@@ -163,15 +200,14 @@ def _write_json(answer: Answer, file: Path | None, asked: Mapping[str, Any]) -> 
         text.write(json.dumps(formats.as_object(answer, asked), default=str, ensure_ascii=False) + "\n")
 
 
-def _print(answer: Answer, file: Path | None) -> None:
+def _print(answer: Answer, file: Path | None, *, human: bool) -> None:
     if file is not None:
-        raise Misuse("a table is for the screen", hint="add --format csv, json or parquet")
-    shown = [row for _, row in zip(range(SHOWN), answer.rows, strict=False)]
-    table("Answer", answer.columns, shown)
+        raise Misuse("a table is for the screen", hint="add --format tsv, csv, json or parquet")
+    count = table("Answer", answer.columns, itertools.islice(answer.rows, SHOWN), human=human)
     if next(answer.rows, None) is not None:
         err.print(f"only the first {SHOWN:,} rows are shown; --format csv has all", markup=False)
     else:
-        out.print(f"{len(shown):,} rows", markup=False)
+        out.print(f"{count:,} rows", markup=False)
 
 
 @contextmanager

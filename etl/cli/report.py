@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import sys
 import webbrowser
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from etl.cli.console import CHECKING, Json, err, example, in_utc, ordered, out, store
+from etl.cli.console import CHECKING, Json, err, example, out, store
+from etl.cli.moment import Since, Until, ordered
 
-Since = Annotated[datetime | None, typer.Option(help="Rows at or after this @timestamp (UTC).")]
-Until = Annotated[datetime | None, typer.Option(help="Rows before this @timestamp (UTC).")]
 Open = Annotated[bool, typer.Option("--open", help="Open the report in the browser.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder to write to.", file_okay=False)]
 DataDocs = Annotated[
@@ -42,7 +40,7 @@ def report(
     from etl import report as reports
     from etl.database import schema
 
-    first, last = ordered(in_utc(since), in_utc(until))
+    first, last = ordered(since, until)
     target = store()
     with target.session() as connection:
         schema.require_current(connection)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from etl.cli import console
-from etl.cli.console import Json, dump, table
+from etl.cli.console import Json, dump
+from etl.cli.tables import table
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo

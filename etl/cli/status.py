@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from etl.cli.console import CHECKING, Json, dump, out, store, table
+from etl.cli.console import CHECKING, Json, dump, out, store
+from etl.cli.tables import table
 
 Most = Annotated[int, typer.Option("--most", help="Show at most this many lines.", min=1)]
 

@@ -1,4 +1,4 @@
-"""Answers as CSV, JSON and Parquet: numbers stay numbers, moments are ISO 8601 in UTC, NULL is empty or null."""
+"""Answers as CSV, TSV, JSON and Parquet: numbers stay numbers, moments are ISO 8601 in UTC, NULL is empty or null."""
 
 from __future__ import annotations
 
@@ -55,6 +55,17 @@ def write_csv(answer: Answer, file: IO[str]) -> None:
     writer.writerow(answer.columns)
     for row in rows(answer):
         writer.writerow([_cell(value) for value in row])
+
+
+_ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def write_tsv(answer: Answer, file: IO[str]) -> None:
+    """Stream the answer with a header line, tabs between values; a tab, line end or backslash in a value is escaped."""
+    file.write("\t".join(answer.columns) + "\n")
+    for row in rows(answer):
+        cells = ("" if value is None else str(_cell(value)).translate(_ESCAPED) for value in row)
+        file.write("\t".join(cells) + "\n")
 
 
 def _cell(value: Any) -> Any:

@@ -67,7 +67,13 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     (("top_talkers", *SINCE, "--param", "most"), "--param most: no value"),
     (("host_timeline", *SINCE), "the parameter host is missing"),
     (("host_timeline", *SINCE, "--param", "host=10.0.0.300"), "host=10.0.0.300 is no inet"),
-    (("top_talkers", "--since", "yesterday"), "--since yesterday is no time"),
+    (("top_talkers", "--since", "yesterdy"), "--since yesterdy is no time; write it as 24h"),
+    (
+        ("top_talkers", "--since", "2026-03-01", "--until", "2026-03-01"),
+        "--until 2026-03-01 00:00:00+00:00 is not after",
+    ),
+    (("top_talkers", "--since", "2126-03-01"), "--since 2126-03-01 00:00:00+00:00 is not before"),
+    (("top_talker", *SINCE), "there is no question top_talker; did you mean top_talkers?"),
     (("SELECT 1; SELECT 2",), "syntax error"),
     (("DELETE FROM zeek.conn",), "syntax error"),
     (("SELECT pg_sleep(20)", "--timeout", "0.2"), "longer than statement_timeout"),
@@ -103,15 +109,69 @@ def test_bounds_all_and_a_uid(command: Command) -> None:
 
 
 @pytest.mark.usefixtures("loaded")
-def test_rollup_questions_say_when_hours_are_due(command: Command, store: Store) -> None:
-    asked = ("query", "state_mix", "--since", "2026-03-01", "--json")
-    before = command(*asked)
-    assert "2 hours of the rollup are not up to date" in before.stderr
+def test_rollup_questions_are_right_before_rollups_are_computed(command: Command, store: Store) -> None:
+    def asked() -> tuple[str, list[int]]:
+        done = command("query", "state_mix", "--since", "2026-03-01", "--json")
+        return done.stderr, [row["connections"] for row in json.loads(done.stdout)["rows"]]
+
+    assert asked() == ("", [30, 3])
     assert json.loads(command("rollups", "--json").stdout) == {"hours": 2, "days": 0}
-    after = command(*asked)
-    assert after.stderr == ""
-    assert [row["connections"] for row in json.loads(after.stdout)["rows"]] == [30, 3]
+    assert asked() == ("", [30, 3])
     assert maintenance.refresh(store) == (0, 0)
+
+
+NOTED = [
+    (("new_destinations", *SINCE), "no rows are loaded from 2026-01-30 00:00:00+00:00 to 2026-03-01"),
+    (("new_destinations", "--since", "2026-03-02"), "the rows to compare with begin at 2026-03-01 08:00:00+00:00"),
+    (("week_on_week", *SINCE), "there is nothing to compare with"),
+    (("week_on_week", "--since", "2026-03-08", "--until", "2026-03-09"), ""),
+    (("top_talkers", "--since", "24h"), "loaded rows are from 2026-03-01 08:00:00+00:00 to 2026-03-02 08:01:42"),
+    (("scan_candidates", *SINCE), ""),
+]  # fmt: skip
+
+
+@pytest.mark.usefixtures("loaded")
+def test_an_answer_says_what_it_could_not_know(command: Command) -> None:
+    for arguments, said in NOTED:
+        plain = command("query", *arguments)
+        assert plain.returncode == 0, plain.stderr
+        assert said in plain.stderr, arguments
+        assert bool(plain.stderr) is bool(said), plain.stderr
+        notes = json.loads(command("query", *arguments, "--json").stdout)["notes"]
+        assert [f"note: {note}" for note in notes] == plain.stderr.splitlines()
+
+
+def test_without_any_row_an_answer_says_so(command: Command) -> None:
+    assert "nothing is loaded yet" in command("query", "top_talkers", "--since", "24h").stderr
+    assert "nothing is loaded yet" in command("query", "state_mix").stderr
+
+
+@pytest.mark.usefixtures("loaded")
+def test_a_span_is_given_in_many_ways(command: Command) -> None:
+    def count(*span: str) -> int:
+        return int(json.loads(command("query", COUNT, *span, "--json").stdout)["rows"][0]["n"])
+
+    assert count("--since", "2026-03-01 Europe/Berlin", "--until", "2026-03-02T08:30+01:00") == 30
+    assert count("--since", "2026-03-01T09:00:10+01:00", "--until", "2026-03-01T09:00:12 Europe/Berlin") == 2
+    assert count("--since", "7d") == count("--since", "yesterday", "--until", "now") == 0
+
+
+def test_a_question_says_how_to_read_its_answer(command: Command) -> None:
+    shown = command("query", "beacon_candidates", "--help").stdout
+    assert shown.startswith("Which pairs connect at regular times")
+    assert "time_score is the mean of two measures" in " ".join(shown.split())
+    assert "--param score=DOUBLE_PRECISION  score at least (0.8 if not given)" in shown
+    assert "Usage: conn-etl query" in command("query", "--help").stdout
+    assert command("query", "becon_candidates", "--help").returncode == 2
+
+
+@pytest.mark.usefixtures("loaded")
+def test_tabs_and_lines_in_values_stay_one_cell_of_tsv(command: Command) -> None:
+    sql = "SELECT E'a\\tb\\nc\\\\d' AS text, NULL AS none, true AS yes, 443 AS port"
+    assert (
+        command("query", sql, "--format", "tsv").stdout
+        == "text\tnone\tyes\tport\na\\tb\\nc\\\\d\t\ttrue\t443\n"
+    )
 
 
 @pytest.mark.usefixtures("loaded")
@@ -140,7 +200,7 @@ def test_it_asks_as_the_reader_and_only_reads(command: Command, ask: Ask, databa
 def test_the_questions_are_listed_with_their_parameters(command: Command) -> None:
     listed = json.loads(command("query", "--json").stdout)["questions"]
     by_name = {question["name"]: question for question in listed}
-    assert len(listed) == 18
+    assert len(listed) == 22
     assert by_name["host_timeline"]["parameters"][0] == {
         "name": "host",
         "type": "inet",
