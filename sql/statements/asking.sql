@@ -26,4 +26,4 @@ SELECT min(firsts.first) FROM (
 
 -- name: has_names
 -- Whether networks have been imported.
-SELECT count(*) > 0 FROM (SELECT cidr FROM zeek.network LIMIT 1) AS any_network;
+SELECT count(*) > 0 FROM (SELECT cidr FROM zeek.network ORDER BY source LIMIT 1) AS any_network;
