@@ -40,20 +40,17 @@ def _main(logs: str) -> int:
     from etl import source
 
     began = time.monotonic()
-    folder = Path(os.path.abspath(Path(logs).expanduser()))  # noqa: PTH100  resolve() would rename symlinks
-    if not folder.exists():
-        raise Misuse(f"{folder}: there is no such file or folder", hint="give one with make run LOGS=/path")
+    place = _place(logs)
     if not out.is_terminal:
         out.width = 160  # nothing is cut off in a file or a pipe
     home = home_of(settings())
-    # Files are taken as they are: the scheduled scan alone waits until a log has settled.
-    os.environ.setdefault("CONN_ETL_SETTLE_AFTER", "PT0S")
-    if not (paths := [file.path for file in source.listed([str(folder)])]):
-        raise NothingToLoad(f"{folder}: there is no file in it", hint="give logs with make run LOGS=/path")
-    _say(f"Loading {folder} ({len(paths):,} files) by the Airflow DAG conn_ingest.")
+    if not (paths := [file.path for file in source.listed([place])]):
+        raise NothingToLoad(f"{place}: there is no file in it", hint="give logs with make run LOGS=/path")
+    _say(f"Loading {place} ({len(paths):,} files) by the Airflow DAG conn_ingest.")
     url = _database(home)
     _say(f"Airflow writes to {log_file(home)}; this takes some seconds.")
-    outcome = one_run(home, url, {"path": str(folder)})
+    # now: files are taken as they are; the scheduled scan waits until a log has settled
+    outcome = one_run(home, url, {"path": place, "now": True})
     failed = outcome.state != "success"
     _report(url, paths, outcome.run_id)
     _where(url)
@@ -62,6 +59,16 @@ def _main(logs: str) -> int:
     else:
         _say(f"\nDone in {time.monotonic() - began:.0f} s.")
     return int(failed)
+
+
+def _place(logs: str) -> str:
+    """The absolute path of the logs; a URL as it is."""
+    if "://" in logs:
+        return logs
+    place = Path(os.path.abspath(Path(logs).expanduser()))  # noqa: PTH100  resolve() would rename symlinks
+    if not place.exists():
+        raise Misuse(f"{place}: there is no such file or folder", hint="give one with make run LOGS=/path")
+    return str(place)
 
 
 def _say(text: str) -> None:
@@ -168,4 +175,7 @@ def _explain(outcome: Outcome, home: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # Airflow's threads and objects take seconds to be torn down

@@ -122,6 +122,11 @@ def dump(value: Mapping[str, Any]) -> None:
         _drop(sys.stdout)
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 file``, ``2 files``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def home_of(chosen: Settings) -> Path:
     """Where the embedded server lives."""
     from etl.database import embedded

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,6 +18,9 @@ from etl.errors import NothingToLoad
 from etl.models import FileState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from etl.database.store import Store
     from etl.pipeline import FileResult, Summary
 
 SHOWN = 20
@@ -34,6 +38,9 @@ Replace = Annotated[
 Rehash = Annotated[
     bool,
     typer.Option("--rehash", help="Re-read files already loaded, and reload those whose content changed."),
+]
+NoCheck = Annotated[
+    bool, typer.Option("--no-check", help="Skip the checks of whole days; `conn-etl check` runs them later.")
 ]
 Since = Annotated[
     datetime | None, moment_option("since", "Only files whose time window ends after this time.")
@@ -70,6 +77,7 @@ def ingest(  # noqa: PLR0913  a parameter is an option of the command
     accept: Accept = False,
     replace: Replace = False,
     rehash: Rehash = False,
+    no_check: NoCheck = False,
     since: Since = None,
     until: Until = None,
     as_json: Json = False,
@@ -81,7 +89,7 @@ def ingest(  # noqa: PLR0913  a parameter is an option of the command
     if dry_run:
         _dry_run(_given(paths), first, last, as_json=as_json)
         return
-    target = store()
+    target, begun = store(), time.monotonic()
     with _progress(quiet=as_json) as step:
         summary = pipeline.ingest(
             target,
@@ -97,8 +105,25 @@ def ingest(  # noqa: PLR0913  a parameter is an option of the command
     if as_json:
         dump(as_object(summary))
     else:
-        _print(summary)
+        _print(summary, time.monotonic() - begun)
+    if not no_check:
+        _check_days(target, summary, quiet=as_json)
     _exit(summary)
+
+
+def _check_days(target: Store, summary: Summary, *, quiet: bool) -> None:
+    """Check the newest days that the call added rows to, and say what failed."""
+    from etl.cli import check
+    from etl.monitoring import run_summary
+
+    if not summary.total("rows_loaded"):
+        return
+    with target.session() as connection:
+        added = run_summary.added(connection, summary.run_id)["days"]
+    days = [date.fromisoformat(day) for day in sorted(added, reverse=True)[: check.MOST_DAYS]]
+    found = check.failed_rules(target, days, summary.run_id)
+    if not quiet:
+        check.show(days, found)
 
 
 def _given(paths: list[str]) -> list[str]:
@@ -124,7 +149,8 @@ def unload(targets: Targets, *, as_json: Json = False) -> None:
             }
         )
     else:
-        out.print(f"{len(done.undone):,} files unloaded, {done.rows:,} rows deleted")
+        files = shared.counted(len(done.undone), "file")
+        out.print(f"{files} unloaded, {shared.counted(done.rows, 'row')} deleted")
         table("", ("rows", "was", "file"), [(f.rows_deleted, f.state, f.path) for f in done.undone])
         if done.again:
             columns = ("state", "loaded", "file", "why")
@@ -159,12 +185,13 @@ def _exit(summary: Summary) -> None:
         raise typer.Exit(1)
 
 
-def _print(summary: Summary) -> None:
+def _print(summary: Summary, seconds: float) -> None:
     from etl.pipeline import TERMS
 
     states = Counter(f"{r.state}{'' if r.recorded is None else ' before'}" for r in summary.results)
     out.print(
-        f"{len(summary.results):,} files: " + ", ".join(f"{n:,} {state}" for state, n in states.most_common())
+        f"{shared.counted(len(summary.results), 'file')}: "
+        + ", ".join(f"{n:,} {state}" for state, n in states.most_common())
     )
     out.print("   ".join(f"{term.replace('_', ' ')} {summary.total(term):,}" for term in TERMS))
     notable = [r for r in summary.results if r.reason and r.state != FileState.PUBLISHED and _is_news(r)]
@@ -172,8 +199,30 @@ def _print(summary: Summary) -> None:
         table("", ("state", "file", "why"), [(r.state, relative(r.path), r.reason) for r in notable[:SHOWN]])
     if len(notable) > SHOWN:
         out.print(f"… and {len(notable) - SHOWN:,} more: conn-etl status")
-    if summary.total("rows_quarantined"):
-        out.print("Quarantined lines: conn-etl quarantine list")
+    out.print(_closing(summary, seconds), soft_wrap=True)
+    for advice in _next_steps(summary):
+        out.print(advice, soft_wrap=True)
+
+
+def _closing(summary: Summary, seconds: float) -> str:
+    """One line: what the call loaded, how fast, and the time that these rows cover."""
+    rows, span = summary.total("rows_loaded"), summary.span
+    if span is None:
+        return f"No new row in {seconds:.1f} s."
+    files = sum(1 for result in summary.results if result.rows_loaded)
+    first, last = (f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}" for moment in span)
+    return (
+        f"Loaded {shared.counted(rows, 'row')} from {shared.counted(files, 'file')} in {seconds:.1f} s "
+        f"({rows / max(seconds, 0.001):,.0f} rows/s): {first} to {last} UTC."
+    )
+
+
+def _next_steps(summary: Summary) -> Iterator[str]:
+    if quarantined := summary.total("rows_quarantined"):
+        verb = "is" if quarantined == 1 else "are"
+        yield f"{shared.counted(quarantined, 'row')} {verb} in quarantine, with the reason: conn-etl quarantine list"
+    if summary.span is not None:
+        yield "Next: conn-etl report, or ask a question: conn-etl query"
 
 
 def _is_news(result: FileResult) -> bool:

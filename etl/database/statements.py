@@ -8,6 +8,7 @@ in.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -38,6 +39,10 @@ def statement_on(name: str, relations: Mapping[str, str]) -> sa.TextClause:
 def _statements(file: str) -> Mapping[str, sa.TextClause]:
     text = (resource_dir("sql") / "statements" / f"{file}.sql").read_text(encoding="utf-8")
     parts = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)
-    return {
-        name: sa.text(body.strip().rstrip(";")) for name, body in zip(parts[1::2], parts[2::2], strict=True)
-    }
+    return {name: sa.text(_alone(body)) for name, body in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def _alone(body: str) -> str:
+    """A statement without the lines that describe it: some readers of SQL want its verb first."""
+    lines = itertools.dropwhile(lambda line: line.startswith("--"), body.strip().splitlines())
+    return "\n".join(lines).rstrip(";")

@@ -79,10 +79,7 @@ def _outcome(file: BatchFile, error: FileError | None, first: dict[bytes, int]) 
             file=file, state=FileState(FileError.state_of(file.kind)), kind=file.kind, reason=file.reason
         )
     if digest is not None and digest in first:
-        reason = f"the same bytes as file {first[digest]}"
-        return FileOutcome(
-            file=file, state=FileState.KNOWN, kind="known", reason=reason, known_file_id=first[digest]
-        )
+        return FileOutcome(file=file, state=FileState.KNOWN, kind="known", known_file_id=first[digest])
     if error is not None:
         return FileOutcome(file=file, state=FileState(error.state), kind=error.kind, reason=str(error))
     if digest is not None:

@@ -51,6 +51,10 @@ class FileResult:
     rows_loaded: int = 0
     rows_duplicate: int = 0
     rows_quarantined: int = 0
+    first: datetime | None = None
+    """The earliest ``"@timestamp"`` that this call loaded from it."""
+    last: datetime | None = None
+    """The latest."""
     recorded: dict[str, int] | None = None
 
 
@@ -66,6 +70,16 @@ class Summary:
     def total(self, term: str) -> int:
         """Sum of ``rows_read``, ``rows_loaded``, ``rows_duplicate`` or ``rows_quarantined``."""
         return sum(getattr(result, term) for result in self.results)
+
+    @property
+    def span(self) -> tuple[datetime, datetime] | None:
+        """The earliest and the latest ``"@timestamp"`` that the call loaded; None where it loaded no row."""
+        loaded = [r for r in self.results if r.rows_loaded and r.first and r.last]
+        return (
+            (min(r.first for r in loaded if r.first), max(r.last for r in loaded if r.last))
+            if loaded
+            else None
+        )
 
     @property
     def became_bad(self) -> list[FileResult]:
@@ -259,6 +273,8 @@ def _result(after: sa.Row[Any], run_id: str) -> FileResult:
         state=after.state,
         kind=after.kind,
         reason=after.reason,
+        first=after.min_timestamp if mine else None,
+        last=after.max_timestamp if mine else None,
         **(counts if mine else {}),
         recorded=None if mine else counts,
     )

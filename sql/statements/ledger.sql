@@ -63,7 +63,7 @@ INNER JOIN etl.file AS file USING (path, size, mtime);
 SELECT
     file.etl_file_id, file.path, file.size, file.mtime, file.sensor, file.window_start, file.window_end,
     file.state, file.kind, file.reason, file.batch_id, file.mapping_version, file.rows_read, file.rows_loaded,
-    file.rows_duplicate, file.rows_quarantined, file.run_id
+    file.rows_duplicate, file.rows_quarantined, file.run_id, file.min_timestamp, file.max_timestamp
 FROM
     unnest(CAST(:ids AS bigint [])) WITH ORDINALITY AS wanted (etl_file_id, position)
 INNER JOIN etl.file AS file USING (etl_file_id)
@@ -165,10 +165,13 @@ WHERE file.etl_file_id = verdict.etl_file_id;
 UPDATE etl.file SET rows_failed = NULL WHERE batch_id = :batch AND state = 'staged';
 
 -- name: finish
--- The final state of each file of a batch, with its terms of the equation.
+-- The final state of each file of a batch, with its terms of the equation. Of a known file no row counts as read: the
+-- file that brought the same bytes has them.
 UPDATE etl.file
 SET
-    state = result.state, kind = result.kind, reason = result.reason, known_file_id = result.known_file_id,
+    state = result.state, kind = result.kind, known_file_id = result.known_file_id,
+    reason = coalesce('the same bytes as ' || brought.path, result.reason),
+    rows_read = CASE WHEN result.known_file_id IS NULL THEN file.rows_read ELSE 0 END,
     rows_loaded = result.rows_loaded, rows_duplicate = result.rows_duplicate,
     rows_quarantined = result.rows_quarantined, min_timestamp = result.min_timestamp,
     max_timestamp = result.max_timestamp, before = NULL, replaces = false, finished_at = clock_timestamp()
@@ -182,6 +185,7 @@ FROM
         etl_file_id, state, kind, reason, known_file_id, rows_loaded, rows_duplicate, rows_quarantined, min_timestamp,
         max_timestamp
     )
+LEFT JOIN etl.file AS brought ON result.known_file_id = brought.etl_file_id
 WHERE file.etl_file_id = result.etl_file_id;
 
 -- name: wait

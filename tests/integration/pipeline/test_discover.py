@@ -21,8 +21,8 @@ from etl import pipeline
 from etl.database.store import Store
 from etl.monitoring import alerts, doctor, windows
 from etl.pipeline import explain
-from etl.pipeline.discover import Look
-from etl.pipeline.discover import look as real
+from etl.pipeline.discover import ScanResult
+from etl.pipeline.discover import scan as real
 from etl.settings import Settings
 from tests.integration.conftest import Ask, Command
 from tests.logs import START, flow, flows, json_lines, tsv, write
@@ -122,13 +122,13 @@ def test_a_file_that_vanishes_between_listing_and_reading(
     packed = write(tmp_path / "b.json", json_lines(flows(2, 10)))
     write(tmp_path / "c.json", json_lines(flows(2, 20)))
 
-    def look(*given: Any, **options: Any) -> Look:
+    def scanned(*given: Any, **options: Any) -> ScanResult:
         found = real(*given, **options)
         gone.unlink(missing_ok=True)
         packed.rename(tmp_path / "b.json.gz")
         return found
 
-    monkeypatch.setattr(sys.modules["etl.pipeline.ingest"], "look", look)
+    monkeypatch.setattr(sys.modules["etl.pipeline.ingest"], "scan", scanned)
     summary = pipeline.ingest(store, [str(tmp_path)])
     assert [(Path(r.path).name, r.state, r.kind) for r in summary.results] == [
         ("a.json", "failed", "unreadable"),

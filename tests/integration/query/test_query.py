@@ -125,7 +125,10 @@ NOTED = [
     (("new_destinations", "--since", "2026-03-02"), "the rows to compare with begin at 2026-03-01 08:00:00+00:00"),
     (("week_on_week", *SINCE), "there is nothing to compare with"),
     (("week_on_week", "--since", "2026-03-08", "--until", "2026-03-09"), ""),
-    (("top_talkers", "--since", "2026-05-01", "--until", "2026-05-02"), "loaded rows are from 2026-03-01 08:00:00+00:00 to 2026-03-02 08:01:42"),
+    (
+        ("top_talkers", "--since", "2026-05-01", "--until", "2026-05-02"),
+        "loaded rows are from 2026-03-01 08:00:00+00:00 to 2026-03-02 08:01:42",
+    ),
     (("scan_candidates", *SINCE), ""),
 ]  # fmt: skip
 

@@ -129,8 +129,10 @@ def test_each_name_that_is_asked_for_is_there() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_part_says_in_its_first_line_what_it_does(name: str) -> None:
-    first = statement(name).text.partition("\n")[0]
-    assert re.fullmatch(r"-- \S.{5,}", first)
+    file, _, part = name.partition(".")
+    text = (ROOT / "sql" / "statements" / f"{file}.sql").read_text(encoding="utf-8")
+    assert re.search(rf"^-- name: {part}\n-- \S.{{5,}}$", text, re.MULTILINE)
+    assert re.match("[A-Z]", statement(name).text)
 
 
 def test_rows_with_the_same_identity_are_compared_by_all_other_fields() -> None:
