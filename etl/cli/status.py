@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 def status(*, most: Most = 20, as_json: Json = False) -> None:
     """Show what is loaded, which files were not and why, failed rules, and the settings in force."""
     from etl.database import schema
-    from etl.database.engine import execute
+    from etl.database.statements import execute
 
     target = store()
     with target.session() as connection:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute
+from etl.database.statements import execute
 
 BUCKETS = 64
 """Digests share this many locks: a batch of thousands of files must not fill the server's lock table."""

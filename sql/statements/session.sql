@@ -1,3 +1,22 @@
+-- name: prepare
+-- Set a session up. No row where another backend answers than the one that the client was told of: a pooler's.
+SELECT set_config(parameter.name, parameter.setting, false)
+FROM unnest(CAST(:names AS text[]), CAST(:settings AS text[])) AS parameter (name, setting)
+WHERE pg_backend_pid() = coalesce(CAST(:pid AS integer), pg_backend_pid());
+
+-- name: encoding
+-- How the database stores text.
+SELECT current_setting('server_encoding');
+
+-- name: taken_schemas
+-- Schemas of our names that are not ours: ours are made by, and belong to, conn_owner.
+SELECT nspname
+FROM pg_namespace
+WHERE
+    nspname IN ('etl', 'zeek')
+    AND nspowner IS DISTINCT FROM (SELECT oid FROM pg_roles WHERE rolname = 'conn_owner')
+ORDER BY nspname;
+
 -- name: act_as_loader
 -- From version 16 on a member may lack the right to set the role.
 SELECT set_config('role', roles.rolname, false)
