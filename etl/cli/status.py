@@ -40,7 +40,8 @@ def status(*, most: Most = 20, as_json: Json = False) -> None:
             )
         }
     found["settings"] = {
-        name: str(value) for name, value in target.settings.model_dump(exclude={"database_url"}).items()
+        name: str(value)
+        for name, value in target.settings.model_dump(exclude={"database_url", "reader_url"}).items()
     }
     if as_json:
         dump(found)
