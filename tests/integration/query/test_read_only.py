@@ -168,7 +168,7 @@ def test_without_a_reader_it_says_how_to_make_one(command: Command) -> None:
     ],
 )
 def test_a_login_of_the_setting_has_to_be_a_reader(
-    store: Store, ask: Ask, database_url: str, rights: str, *, fits: bool
+    ask: Ask, database_url: str, rights: str, *, fits: bool
 ) -> None:
     name = f"asker_{uuid.uuid4().hex[:8]}"
     ask(f"CREATE ROLE {name} LOGIN {rights}")
