@@ -111,6 +111,9 @@ class Settings(BaseSettings):
     )
 
     database_url: SecretStr | None = Field(None, description="PostgreSQL URI; if unset, the embedded server")
+    reader_url: SecretStr | None = Field(
+        None, description="PostgreSQL URI of a login that can only read, for `conn-etl query`"
+    )
     log_dir: str | None = Field(None, description="folder or URL that the DAGs scan for rotated logs")
     home: Path | None = Field(None, description="folder for the embedded server and temporary files")
 
@@ -215,6 +218,9 @@ class Settings(BaseSettings):
     )
     attempts: int = Field(5, gt=0, description="attempts of a step that fails for a transient reason")
     lock_timeout: Duration = Field(timedelta(seconds=30), description="longest wait for a lock")
+    max_wait: Duration = Field(
+        timedelta(hours=1), description="longest wait of a command for files that another process is loading"
+    )
     statement_timeout: Duration = Field(timedelta(hours=2), description="longest single SQL statement")
 
     query_timeout: Duration = Field(timedelta(minutes=5), description="longest statement of `conn-etl query`")

@@ -33,3 +33,45 @@ BEGIN
     EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO conn_loader', current_database());
 END
 $$;
+
+-- In a database that is conn-etl's alone, nobody but its roles makes temporary tables, large objects, tables in public
+-- or advisory locks (a reader could otherwise hold those that loads wait for). Functions of pg_catalog are a
+-- superuser's to revoke; where migrations run as less, run this file once as a superuser.
+DO $$
+DECLARE
+    func regprocedure;
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_class
+        WHERE
+            relkind IN ('r', 'p')
+            AND relnamespace NOT IN (
+                SELECT oid FROM pg_namespace
+                WHERE nspname IN ('etl', 'zeek', 'information_schema') OR nspname LIKE 'pg\_%'
+            )
+    ) THEN
+        RETURN;  -- other applications live here too
+    END IF;
+    IF pg_has_role(current_user, (SELECT datdba FROM pg_database WHERE datname = current_database()), 'USAGE') THEN
+        EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+    END IF;
+    IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        RETURN;
+    END IF;
+    IF to_regnamespace('public') IS NOT NULL THEN
+        REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+    END IF;
+    FOR func IN
+        SELECT oid FROM pg_proc
+        WHERE
+            pronamespace = 'pg_catalog'::regnamespace
+            AND proname ~ '^(pg_(try_)?advisory_|lo_|lowrite)'
+            AND has_function_privilege('public', oid, 'EXECUTE')
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', func);
+        IF func::text LIKE 'pg\_%' THEN
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO conn_owner, conn_loader', func);
+        END IF;
+    END LOOP;
+END
+$$;

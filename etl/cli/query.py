@@ -104,7 +104,7 @@ def query(  # noqa: PLR0913  options of a verb
     first, last = ordered(since, until)
     target = store()
     limit = timedelta(seconds=timeout) if timeout else target.settings.query_timeout
-    with target.session() as connection, ask.reading(connection, limit):
+    with target.reading() as connection, ask.reading(connection, limit):
         chosen = ask.span(connection, question, first, last, everything=everything)
         if question is not None and chosen is not None:
             sql, values = ask.named(connection, question), question.values(given, chosen.since, chosen.until)

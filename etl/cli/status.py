@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 def status(*, most: Most = 20, as_json: Json = False) -> None:
     """Show what is loaded, which files were not and why, failed rules, and the settings in force."""
     from etl.database import schema
-    from etl.database.engine import execute
+    from etl.database.statements import execute
 
     target = store()
     with target.session() as connection:
@@ -41,7 +41,8 @@ def status(*, most: Most = 20, as_json: Json = False) -> None:
             )
         }
     found["settings"] = {
-        name: str(value) for name, value in target.settings.model_dump(exclude={"database_url"}).items()
+        name: str(value)
+        for name, value in target.settings.model_dump(exclude={"database_url", "reader_url"}).items()
     }
     if as_json:
         dump(found)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from sqlalchemy.engine import URL, make_url
 
 from etl.database.store import Store
+from etl.errors import EnvironmentProblem
 from etl.settings import Settings
 
 
@@ -34,9 +35,34 @@ class Parts(Protocol):
     def extra_dejson(self) -> Mapping[str, Any]: ...  # noqa: D102
 
 
+_OF_THE_HOOK = {
+    "aws_conn_id", "azure_conn_id", "azure_oauth_scope", "cluster-identifier", "cursor", "enable_log_db_messages",
+    "iam", "log_server_messages", "redshift", "redshift-serverless", "region_name", "sqlalchemy_query",
+    "sqlalchemy_scheme", "workgroup-name",
+}  # fmt: skip
+"""Extras that Airflow's Postgres hook keeps for itself, as of its provider 6: libpq does not know them."""
+_TOKENS = ("iam", "redshift", "redshift-serverless", "azure_conn_id")
+"""Extras for which the hook would fetch a token or talk to another kind of server."""
+
+
 def url_of(parts: Parts) -> str:
-    """The libpq URI of a connection; texts and numbers of its extra become libpq parameters."""
-    query = {key: str(value) for key, value in parts.extra_dejson.items() if type(value) in {str, int}}
+    """The libpq URI of a connection; texts and numbers of its extra become libpq parameters.
+
+    Raises:
+        EnvironmentProblem: it asks for what only Airflow's own hook can do.
+    """
+    extra = parts.extra_dejson
+    for name in _TOKENS:
+        if str(extra.get(name) or "false").lower() not in {"false", "0", "no"}:
+            raise EnvironmentProblem(
+                f"the connection's extra {name} asks for a token that lasts minutes, which conn-etl does not fetch",
+                hint="give it a login with a password, and leave that extra out",
+            )
+    query = {
+        key: str(value)
+        for key, value in extra.items()
+        if key not in _OF_THE_HOOK and type(value) in {str, int}
+    }
     host = parts.host or None
     if host and host.startswith("/"):
         query["host"], host = host, None

@@ -1,41 +1,106 @@
-"""Below the stages: engine, sessions at UTC, driver errors translated, named statements run."""
+"""How sessions are opened: UTF8, UTC, bounded waits, keepalives; direct, or through a pool in session mode.
+
+Settings are made by SQL once a session is there, not by libpq's ``options``: PgBouncer refuses those. Nothing is set
+before it is certain that the session is ours alone.
+"""
 
 from __future__ import annotations
 
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 from etl import errors
-from etl.database.statements import statement, statement_on
+from etl.database import pooler
+from etl.database.driver_errors import translated
+from etl.database.statements import compiled, execute
 from etl.settings import Settings
 
-COPY_BYTES = 1 << 20
-"""Sent at a time: the driver's own 8 KiB take Python's lock from the reading thread thousands of times a second."""
+_CLIENT: Mapping[str, str] = {
+    "application_name": "conn-etl",
+    "connect_timeout": "10",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+"""What libpq is told where the URL says nothing else: a server that vanished is given up after a minute."""
 
-_TRANSIENT = {
-    "40P01": "deadlock with another session",
-    "40001": "another session changed the same rows",
-    "55P03": "a lock was not to be had in time",
-    "57014": "the statement took longer than statement_timeout",
-    "53200": "the server ran out of memory or lock space",
-    "53300": "the server has no connection left",
+_SERVER: Mapping[str, str] = {
+    "timezone": "UTC",
+    "client_connection_check_interval": "5s",
+    "idle_in_transaction_session_timeout": "30min",
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "60000",
 }
-_ABOUT_VALUES = frozenset({"21", "22", "23", "54", "P0", "XX"})
-"""Classes of errors that lie in what a statement was given: values, constraints, sizes."""
-_ADVICE = {
-    "28P01": "check user and password in CONN_ETL_DATABASE_URL",
-    "28000": "check the user in CONN_ETL_DATABASE_URL",
-    "3D000": "create the database, then run `conn-etl migrate`",
-    "42501": "connect as a member of conn_loader (to ingest) or as the owner (to migrate)",
-    "42P01": "run `conn-etl migrate`",
-    "3F000": "run `conn-etl migrate`",
-}
+"""What each session is set to: a client that vanished without a word frees its locks after a minute."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Address:
+    """A database and what each session on it is set to; hashable."""
+
+    url: URL
+    parameters: tuple[tuple[str, str], ...]
+    """Names and values for set_config."""
+
+    def connect_args(self) -> dict[str, Any]:
+        """What ``psycopg2.connect`` takes; holds the password."""
+        arguments: dict[str, Any] = _dialect().create_connect_args(self.url)[1]
+        # goes above PGCLIENTENCODING and above what the role or the database prefers
+        return {**_CLIENT, **arguments, "client_encoding": "UTF8"}
+
+    def setting(self, **parameters: str) -> Address:
+        """The same database, with further parameters for its sessions."""
+        return replace(self, parameters=tuple((dict(self.parameters) | parameters).items()))
+
+    def prepare(self, driver_connection: Any) -> None:
+        """Set the parameters of a session that was just opened.
+
+        Raises:
+            EnvironmentProblem: it is one of a pooler that gives it to other clients between transactions.
+        """
+        driver_connection.autocommit = True
+        if not self._set(driver_connection, driver_connection.info.backend_pid):
+            pooler.require_session_mode(driver_connection, self.connect_args())
+            self._set(driver_connection, None)
+        driver_connection.autocommit = False
+
+    def _set(self, driver_connection: Any, pid: int | None) -> bool:
+        """Whether they were set: only if the backend is the one that libpq was told of, where a pid is given."""
+        names, values = zip(*self.parameters, strict=True)
+        with closing(driver_connection.cursor()) as cursor:
+            cursor.execute(
+                compiled("session.prepare"), {"names": list(names), "settings": list(values), "pid": pid}
+            )
+            return bool(cursor.rowcount)
+
+    def prepare_sessions_of(self, engine: Engine) -> None:
+        """Prepare each session that an engine opens from now on; those that it has are closed."""
+        engine.dispose()
+        sa.event.listen(engine, "connect", lambda connection, _record: self.prepare(connection))
+
+    def engine(self) -> Engine:
+        """An engine that keeps no session open."""
+        made = sa.create_engine(
+            self.url.set(query={}), poolclass=sa.pool.NullPool, connect_args=self.connect_args()
+        )
+        self.prepare_sessions_of(made)
+        return made
+
+
+def _dialect() -> Any:
+    dialect: Any = PGDialect_psycopg2
+    return dialect()
 
 
 def parse_url(text: str) -> URL:
@@ -44,6 +109,11 @@ def parse_url(text: str) -> URL:
     Raises:
         EnvironmentProblem: it is not a PostgreSQL URI. The text itself is never repeated: it may hold a password.
     """
+    if _has_bare_at(text):
+        raise errors.EnvironmentProblem(
+            "the database's URL has more than one @: a password with an @ in it has to be escaped",
+            hint="write %40 for @, %2F for / and %3A for : in user and password",
+        )
     try:
         url = make_url(text.strip())
         url.get_backend_name()
@@ -57,106 +127,32 @@ def parse_url(text: str) -> URL:
     return url.set(drivername="postgresql+psycopg2")
 
 
-def connect_engine(url: URL, settings: Settings) -> Engine:
-    """An engine whose sessions run at UTC, notice a vanished client within seconds and never wait without end."""
-    return sa.create_engine(
-        url.difference_update_query(["options"]),
-        poolclass=sa.pool.NullPool,
-        connect_args={
-            "options": _flags(url, settings),
-            "application_name": "conn-etl",
-            "connect_timeout": 10,
-            "keepalives_idle": 30,
-            "keepalives_interval": 10,
-            "keepalives_count": 3,
-        },
-    )
+def _has_bare_at(text: str) -> bool:
+    """Whether an @ stands behind the one that ends user and password: host and errors would show what follows it."""
+    place = re.sub(r"^[^:/@]*(@[^:/@]*)?(:[^@]*)?@", "", text.strip().partition("://")[2])
+    base, _, query = place.partition("?")
+    return "@" in base or any("@" in option.partition("=")[0] for option in query.split("&"))
 
 
-def _flags(url: URL, settings: Settings, **more: str) -> str:
-    options = {
-        "timezone": "UTC",
-        "client_connection_check_interval": "5s",
-        "idle_in_transaction_session_timeout": "30min",
-        "lock_timeout": f"{settings.lock_timeout.total_seconds():.0f}s",
-        "statement_timeout": f"{settings.statement_timeout.total_seconds():.0f}s",
-        **more,
+def address_of(url: URL, settings: Settings) -> Address:
+    """A database as the settings want its sessions: no statement and no wait for a lock is without end."""
+    limits = {
+        "lock_timeout": f"{settings.lock_timeout.total_seconds() * 1000:.0f}",
+        "statement_timeout": f"{settings.statement_timeout.total_seconds() * 1000:.0f}",
     }
-    flags = " ".join(f"-c {name}={value}" for name, value in options.items())
-    given = url.query.get("options")
-    return f"{flags} {given}" if given else flags
+    return Address(url=url, parameters=tuple({**_SERVER, **limits}.items()))
 
 
-def url_as(connection: Connection, url: URL, settings: Settings, name: str) -> URL:
-    """The URL of further sessions (Great Expectations makes its own) like this one: same role, zone and timeouts."""
-    role = execute(connection, "session.role").scalar_one()
-    more = {} if role == "none" else {"role": str(role)}
-    return url.update_query_dict({"options": _flags(url, settings, **more), "application_name": name})
+def connect_engine(url: URL, settings: Settings) -> Engine:
+    """An engine whose sessions run at UTC, notice a vanished client within a minute and never wait without end."""
+    return address_of(url, settings).engine()
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn the driver's errors into ours, cause kept: transient ones may be tried again, permanent ones say why.
-
-    Raises:
-        TransientError: DatabaseAway, Busy, DiskFull.
-        PermanentError: EnvironmentProblem, or the plain class for what should not happen.
-    """
-    try:
-        yield
-    except sa.exc.DBAPIError as error:
-        raise translate(error) from error
-
-
-def translate(error: sa.exc.DBAPIError) -> errors.ConnEtlError:
-    """The error that says what a driver's error means for a caller."""
-    code = getattr(error.orig, "pgcode", None) or ""
-    text = str(error.orig or error).strip().partition("\n")[0]
-    if code in _TRANSIENT:
-        return errors.Busy(f"{_TRANSIENT[code]} ({text})")
-    if code.startswith("53"):
-        return errors.DiskFull(
-            f"the database server has no room: {text}", hint="free disk space on the server"
-        )
-    if code in _ADVICE:
-        return errors.EnvironmentProblem(text, hint=_ADVICE[code])
-    for fragment, advice in (("authentication failed", "28P01"), ("does not exist", "3D000")):
-        if not code and fragment in text:
-            return errors.EnvironmentProblem(text, hint=_ADVICE[advice])
-    if not code or code.startswith(("08", "57P")) or isinstance(error, sa.exc.InterfaceError):
-        return errors.DatabaseAway(
-            f"the database cannot be reached: {text}",
-            hint="start it (`conn-etl up` for the embedded one) or wait",
-        )
-    refused = errors.DatabaseRefused if code[:2] in _ABOUT_VALUES else errors.PermanentError
-    return refused(f"the database refused: {text} [{code}]")
-
-
-def translate_wrapped(error: BaseException) -> errors.ConnEtlError | None:
-    """The same for an error of a library that uses the database: it keeps ours as its cause, or only the text.
-
-    None where no error of the driver is behind it.
-    """
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, sa.exc.DBAPIError):
-            return translate(seen)
-        seen = seen.__cause__ or seen.__context__
-    return translate_text(str(error))
-
-
-def translate_text(message: str) -> errors.ConnEtlError | None:
-    """A lost connection or another passing trouble of which only SQLAlchemy's message is left; None for others."""
-    import psycopg2
-
-    if not (found := re.search(r"\(psycopg2\.(?:errors\.)?(\w+)\) ([^\n]*)", message)):
-        return None
-    kind: type[Exception] = getattr(psycopg2.errors, found[1], getattr(psycopg2, found[1], psycopg2.Error))
-    if issubclass(kind, psycopg2.errors.QueryCanceled):
-        return errors.Busy(f"{_TRANSIENT['57014']} ({found[2]})")
-    if issubclass(kind, (psycopg2.OperationalError, psycopg2.InterfaceError)):
-        return errors.DatabaseAway(f"the database cannot be reached: {found[2]}", hint="start it, or wait")
-    return None
+def url_as(connection: Connection, url: URL, settings: Settings, name: str) -> Address:
+    """Where further sessions (Great Expectations makes its own) are opened like this one: same role and limits."""
+    role = str(execute(connection, "session.role").scalar_one())
+    named = address_of(url.update_query_dict({"application_name": name}), settings)
+    return named if role == "none" else named.setting(role=role)
 
 
 @contextmanager
@@ -198,37 +194,3 @@ def disk_of(connection: Connection) -> shutil._ntuple_diskusage | None:
         return shutil.disk_usage(folder)
     except (sa.exc.DBAPIError, OSError):
         return None
-
-
-def execute(connection: Connection, name: str, /, **parameters: Any) -> sa.CursorResult[Any]:
-    """Run one named statement."""
-    return connection.execute(statement(name), parameters)
-
-
-def execute_on(
-    connection: Connection, name: str, relations: Mapping[str, str], /, **parameters: Any
-) -> sa.CursorResult[Any]:
-    """Run one named statement on relations: see ``statements.statement_on``."""
-    return connection.execute(statement_on(name, relations), parameters)
-
-
-def copy_in(connection: Connection, table: str, columns: tuple[str, ...], csv: bytes) -> int:
-    """COPY one piece of CSV (NULL is the empty unquoted cell) into a table and return the rows taken.
-
-    ``table`` is a name of ours, never one from a log.
-    """
-    from io import BytesIO
-
-    from psycopg2 import sql
-
-    command = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
-        sql.Identifier(*table.split(".")), sql.SQL(", ").join(map(sql.Identifier, columns))
-    )
-    driver = connection.connection.driver_connection
-    assert driver is not None
-    try:
-        with driver.cursor() as cursor:
-            cursor.copy_expert(command, BytesIO(csv), COPY_BYTES)
-            return int(cursor.rowcount)
-    except driver.Error as error:
-        raise sa.exc.DBAPIError(None, None, error) from error

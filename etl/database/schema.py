@@ -17,8 +17,11 @@ from psycopg2 import sql
 from sqlalchemy.engine import Connection, Engine
 
 from etl import errors, fields
-from etl.database.engine import execute, session
+from etl.database.engine import session
+from etl.database.statements import execute
 from etl.resources import resource_dir
+
+_NEWER = "install the conn-etl that made it, or a newer one"
 
 
 def _config(connection: Connection | None = None) -> Config:
@@ -40,13 +43,48 @@ def current_version(connection: Connection) -> str | None:
     return MigrationContext.configure(connection, opts={"version_table_schema": "etl"}).get_current_revision()
 
 
+def require_utf8(connection: Connection) -> None:
+    """Refuse a database that cannot hold every text.
+
+    Raises:
+        EnvironmentProblem: its encoding is not UTF8.
+    """
+    encoding = execute(connection, "session.encoding").scalar_one()
+    if encoding != "UTF8":
+        raise errors.EnvironmentProblem(
+            f"the database's encoding is {encoding}, which cannot hold the text of every log",
+            hint="make another one: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
+        )
+
+
+def _require_ours(connection: Connection) -> None:
+    """Refuse schemas of our names that another application made: ours belong to conn_owner from the first."""
+    if taken := execute(connection, "session.taken_schemas").scalars().all():
+        raise errors.EnvironmentProblem(
+            f"the schema {' and '.join(taken)} is taken by another application",
+            hint="give conn-etl a database of its own, or rename that schema",
+        )
+
+
 def require_current(connection: Connection) -> None:
-    """Refuse to work on the schema of another version.
+    """Refuse to work on the schema of another version, on somebody else's, or in another encoding than UTF8.
+
+    Raises:
+        EnvironmentProblem: with what to do.
+    """
+    require_utf8(connection)
+    require_version(connection)
+
+
+def require_version(connection: Connection) -> None:
+    """Refuse the schema of another version, and schemas of our names that are somebody else's.
 
     Raises:
         EnvironmentProblem: with what to do.
     """
     found, needed = current_version(connection), newest_version()
+    if found is None:
+        _require_ours(connection)
     connection.rollback()
     if found == needed:
         return
@@ -54,11 +92,14 @@ def require_current(connection: Connection) -> None:
         raise errors.EnvironmentProblem(
             "the database has no conn-etl schema yet", hint="run `conn-etl migrate`"
         )
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    hint = "run `conn-etl migrate`" if found in known else "install the conn-etl that made it, or a newer one"
     raise errors.EnvironmentProblem(
-        f"the database has schema version {found}, this code needs {needed}", hint=hint
+        f"the database has schema version {found}, this code needs {needed}",
+        hint="run `conn-etl migrate`" if _is_known(found) else _NEWER,
     )
+
+
+def _is_known(version: str) -> bool:
+    return version in {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
 def migrate(engine: Engine, *, version: str = "head") -> str:
@@ -68,14 +109,19 @@ def migrate(engine: Engine, *, version: str = "head") -> str:
         The version it has now.
 
     Raises:
-        EnvironmentProblem: the user may neither make roles nor act as conn_owner.
+        EnvironmentProblem: the user may neither make roles nor act as conn_owner; the database is not UTF8; its
+            schemas are another application's, or of a newer conn-etl.
     """
     logging.getLogger("alembic").setLevel(logging.WARNING)
     with session(engine) as connection, connection.begin():
+        require_utf8(connection)
+        _require_ours(connection)
         execute(connection, "locks.migration")
         _run_file(connection, "roles.sql")
         execute(connection, "session.act_as_owner_here")
         execute(connection, "session.make_schema")
+        if (found := current_version(connection)) is not None and not _is_known(found):
+            raise errors.EnvironmentProblem(f"the database has schema version {found}", hint=_NEWER)
         command.upgrade(_config(connection), version)
         if version == "head":
             _run_folder(connection, "functions")

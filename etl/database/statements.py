@@ -12,10 +12,16 @@ import itertools
 import re
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
+from sqlalchemy.engine import Connection
 
 from etl.resources import resource_dir
+
+COPY_BYTES = 1 << 20
+"""Sent at a time: the driver's own 8 KiB take Python's lock from the reading thread thousands of times a second."""
 
 
 def statement(name: str) -> sa.TextClause:
@@ -35,6 +41,25 @@ def statement_on(name: str, relations: Mapping[str, str]) -> sa.TextClause:
     return sa.text(text)
 
 
+def execute(connection: Connection, name: str, /, **parameters: Any) -> sa.CursorResult[Any]:
+    """Run one named statement."""
+    return connection.execute(statement(name), parameters)
+
+
+def execute_on(
+    connection: Connection, name: str, relations: Mapping[str, str], /, **parameters: Any
+) -> sa.CursorResult[Any]:
+    """Run one named statement on relations: see ``statement_on``."""
+    return connection.execute(statement_on(name, relations), parameters)
+
+
+@cache
+def compiled(name: str) -> str:
+    """The named SQL as the driver takes it, for the few places without an SQLAlchemy connection."""
+    dialect: Any = PGDialect_psycopg2
+    return str(statement(name).compile(dialect=dialect()))
+
+
 @cache
 def _statements(file: str) -> Mapping[str, sa.TextClause]:
     text = (resource_dir("sql") / "statements" / f"{file}.sql").read_text(encoding="utf-8")
@@ -46,3 +71,25 @@ def _alone(body: str) -> str:
     """A statement without the lines that describe it: some readers of SQL want its verb first."""
     lines = itertools.dropwhile(lambda line: line.startswith("--"), body.strip().splitlines())
     return "\n".join(lines).rstrip(";")
+
+
+def copy_in(connection: Connection, table: str, columns: tuple[str, ...], csv: bytes) -> int:
+    """COPY one piece of CSV (NULL is the empty unquoted cell) into a table and return the rows taken.
+
+    ``table`` is a name of ours, never one from a log.
+    """
+    from io import BytesIO
+
+    from psycopg2 import sql
+
+    command = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
+        sql.Identifier(*table.split(".")), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    try:
+        with driver.cursor() as cursor:
+            cursor.copy_expert(command, BytesIO(csv), COPY_BYTES)
+            return int(cursor.rowcount)
+    except driver.Error as error:
+        raise sa.exc.DBAPIError(None, None, error) from error

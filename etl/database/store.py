@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from sqlalchemy.engine import URL, Connection, Engine
 
-from etl.database import engine
+from etl.database import engine, reader
 from etl.settings import Settings
 
 
@@ -36,6 +36,10 @@ class Store:
     def session(self) -> AbstractContextManager[Connection]:
         """A connection with its errors translated, with all rights that the user has."""
         return engine.session(self.engine)
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A session that can only read, whatever the user of this store may do: what questions run in."""
+        return reader.reading(self.url, self.settings)
 
     def loading(self) -> AbstractContextManager[Connection]:
         """A connection that acts as conn_loader where the user may: what all that loads and unloads works on."""

@@ -15,8 +15,8 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute, execute_on
 from etl.database.locks import lock_days
+from etl.database.statements import execute, execute_on
 from etl.errors import Misuse
 from etl.history import rollups
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import Connection
 
-from etl.database import engine, locks
+from etl.database import locks, statements
 from etl.history import days as table_days
 from etl.history import rollups
 from etl.history.one_by_one import OneByOne
@@ -44,9 +44,9 @@ def _owning(store: Store) -> Iterator[tuple[Connection, Connection]]:
     with store.session() as connection, store.session() as second:
         alone = second.execution_options(isolation_level="AUTOCOMMIT")
         for one in (connection, alone):
-            engine.execute(one, "session.act_as_owner")
-            engine.execute(one, "session.label", name="conn-etl maintenance")
-            engine.execute(one, "session.wait_for_locks")
+            statements.execute(one, "session.act_as_owner")
+            statements.execute(one, "session.label", name="conn-etl maintenance")
+            statements.execute(one, "session.wait_for_locks")
             one.commit()
         with locks.maintenance(connection):
             yield connection, alone
@@ -124,12 +124,12 @@ def prune(store: Store) -> Pruned:
                 left_over += batch.drop_leftover(connection, batch_id)
         with pieces.one("results of rules"), connection.begin():
             if settings.keep_results is not None:
-                results = engine.execute(
+                results = statements.execute(
                     connection, "partitions.prune_results", keep=settings.keep_results
                 ).rowcount
         with pieces.one("settled lines of quarantine"), connection.begin():
             if settings.keep_quarantine is not None:
-                rows = engine.execute(
+                rows = statements.execute(
                     connection, "partitions.prune_quarantine", keep=settings.keep_quarantine
                 )
                 lines = sum(row.deleted for row in rows)

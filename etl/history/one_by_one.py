@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from etl.database.engine import translated
+from etl.database.driver_errors import translated
 from etl.errors import DatabaseAway, EnvironmentProblem, Misuse, PermanentError, TransientError
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute
+from etl.database.statements import execute
 from etl.history.one_by_one import OneByOne
 
 TOP = 100

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from etl.database import locks
-from etl.database.engine import execute, execute_on
+from etl.database.statements import execute, execute_on
 from etl.loading import ledger
 from etl.loading.ledger import BatchFile
 from etl.models import FileState

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute
 from etl.database.locks import lock_digests
+from etl.database.statements import execute
 from etl.loading.undo import Redo
 
 UNIQUE_VIOLATION = "23505"

@@ -10,8 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute
 from etl.database.locks import batch_is_idle
+from etl.database.statements import execute
 from etl.errors import FileError
 from etl.fields import MAPPING_VERSION
 from etl.models import FileState, FoundFile

@@ -12,8 +12,8 @@ from datetime import date
 
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute
 from etl.database.locks import lock_days
+from etl.database.statements import execute
 from etl.errors import DayRetired, FileError, TooManyDays
 from etl.loading import ledger, raw_lines, undo
 from etl.loading.batch import Batch, forget_views

@@ -13,7 +13,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-from etl.database.engine import copy_in, execute
+from etl.database.statements import copy_in, execute
 from etl.loading.batch import RAW, Batch
 from etl.loading.ledger import BatchFile
 from etl.models import RawLine

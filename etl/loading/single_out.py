@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from etl.database.engine import translated
+from etl.database.driver_errors import translated
 from etl.errors import ConnEtlError, DatabaseRefused, FileError, NoRoom, PermanentError, Unforeseen
 
 log = logging.getLogger(__name__)

@@ -22,8 +22,10 @@ from typing import Protocol, Self
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute, execute_on, label, translated
+from etl.database.driver_errors import translated
+from etl.database.engine import label
 from etl.database.locks import buckets_of
+from etl.database.statements import execute, execute_on
 from etl.errors import ConnEtlError
 from etl.loading.batch import Batch
 from etl.loading.insert import Counts, Inserted

@@ -16,7 +16,7 @@ from datetime import date
 
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import copy_in, execute
+from etl.database.statements import copy_in, execute
 from etl.errors import FileError, PermanentError
 from etl.fields import COPY_COLUMNS, MAPPING_VERSION
 from etl.loading import ledger

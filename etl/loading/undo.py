@@ -14,8 +14,8 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute
 from etl.database.locks import batch_is_idle, lock_days, lock_digests
+from etl.database.statements import execute
 from etl.errors import Busy, Misuse
 from etl.loading.ledger import BatchFile
 from etl.models import FileState

@@ -14,7 +14,8 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute, free_bytes
+from etl.database.engine import free_bytes
+from etl.database.statements import execute
 from etl.database.store import Store
 from etl.monitoring.windows import holes, lagging
 from etl.settings import Settings

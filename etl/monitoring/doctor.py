@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from sqlalchemy.engine import Connection
 
 from etl.database import schema
-from etl.database.engine import execute, free_bytes
+from etl.database.engine import free_bytes
+from etl.database.statements import execute
 from etl.database.store import Store
 from etl.errors import ConnEtlError
 from etl.monitoring import environment
@@ -42,12 +43,6 @@ def _server(connection: Connection, _settings: Settings) -> Iterator[Finding]:
         yield Finding(
             level="warning", what=f"PostgreSQL {major} is untested", cure=f"use {OLDEST} to {NEWEST}"
         )
-    if server.encoding != "UTF8":
-        yield Finding(
-            level="error",
-            what=f"the database's encoding is {server.encoding}",
-            cure="create it with ENCODING UTF8",
-        )
     days = execute(connection, "doctor.partitions").one()
     if days.slots < UNBOUNDED * days.relations:
         yield Finding(
@@ -66,12 +61,19 @@ def _schema(connection: Connection, _settings: Settings) -> Iterator[Finding]:
     for role in execute(connection, "doctor.roles"):
         if not role.there:
             yield Finding(level="error", what=f"role {role.name} is missing", cure="run `conn-etl migrate`")
-    try:
-        schema.require_current(connection)
-    except ConnEtlError as error:
-        yield Finding(level="error", what=str(error.args[0]), cure=error.hint or "")
-    else:
+    wrong = list(_refusals(connection))
+    yield from wrong
+    if not wrong:
         yield Finding(level="ok", what=f"schema version {schema.newest_version()}")
+
+
+def _refusals(connection: Connection) -> Iterator[Finding]:
+    """Why loads would refuse to work on this database."""
+    for require in (schema.require_utf8, schema.require_version):
+        try:
+            require(connection)
+        except ConnEtlError as error:
+            yield Finding(level="error", what=str(error.args[0]), cure=error.hint or "")
 
 
 def _zones(connection: Connection, _settings: Settings) -> Iterator[Finding]:

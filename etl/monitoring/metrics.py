@@ -20,7 +20,8 @@ from prometheus_client.registry import Collector
 from sqlalchemy.engine import Connection
 
 from etl.database import schema
-from etl.database.engine import execute, free_bytes
+from etl.database.engine import free_bytes
+from etl.database.statements import execute
 from etl.database.store import Store
 from etl.models import FileState
 from etl.monitoring.windows import RECENT, holes

@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute
+from etl.database.statements import execute
 
 QUARTER = timedelta(minutes=15)
 LATE = timedelta(seconds=10)

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute
+from etl.database.statements import execute
 from etl.history import rollups
 from etl.models import FileState, ReadOptions
 from etl.monitoring import verify_raw

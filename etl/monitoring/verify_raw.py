@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute
+from etl.database.statements import execute
 from etl.fields import FIELDS, MAPPING_VERSION, Field
 from etl.models import ReadOptions
 

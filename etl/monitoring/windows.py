@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute
+from etl.database.statements import execute
 from etl.settings import Settings
 
 OLD = timedelta(days=7)

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from etl import source
-from etl.database.engine import execute
+from etl.database.statements import execute
 from etl.database.store import Store
 from etl.errors import FileError, Misuse, OtherLog
 from etl.fields import FIELDS

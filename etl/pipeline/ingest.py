@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -137,7 +137,7 @@ def ingest(  # noqa: PLR0913  what the command can ask for
     request = Request(
         run_id=run_id, since=since, until=until, retry=retry, accepted_by=accepted_by, rehash=rehash
     )
-    begin(store, run_id, "command", {"paths": list(paths), **request.as_arguments()})
+    _begin(store, run_id, {"paths": list(paths), **request.as_arguments()})
     scanned = _scan(store, paths, request)
     waiting, given = scanned.waiting, scanned.given
     if replace:
@@ -213,7 +213,7 @@ def unload(store: Store, targets: Sequence[str]) -> Unloading:
     """
     run_id = new_id("command")
     names = {target: source.named(target) for target in targets}
-    begin(store, run_id, "command", {"unload": list(targets)})
+    _begin(store, run_id, {"unload": list(targets)})
     for attempt in attempts(store.settings):
         with attempt, store.loading() as connection:
             undone = undo.unload(connection, names, run_id, source.unchanged)
@@ -222,6 +222,12 @@ def unload(store: Store, targets: Sequence[str]) -> Unloading:
     with store.loading() as connection:
         rows = ledger.by_id(connection, again)
     return Unloading(run_id=run_id, undone=undone, again=[_result(row, run_id) for row in rows])
+
+
+def _begin(store: Store, run_id: str, arguments: Mapping[str, Any]) -> None:
+    for attempt in attempts(store.settings):
+        with attempt:
+            begin(store, run_id, "command", arguments)
 
 
 def attempts(settings: Settings) -> Retrying:
@@ -253,15 +259,20 @@ def _tried(store: Store, ids: Sequence[int], run_id: str) -> ConnEtlError | None
 
 def _work_off(store: Store, ids: Sequence[int], run_id: str) -> None:
     """Bring all these files to a final state, waiting for those that another process works on."""
+    patience = locks.Patience(store.settings.max_wait)
     with store.loading() as connection:
         while True:
             batch_id = ledger.new_batch(connection)
             with locks.batch(connection, batch_id):
                 if ledger.claim(connection, batch_id, ids, run_id):
                     publish_claimed(store, Batch(batch_id=batch_id, connection=connection).read())
-            ids = [row.etl_file_id for row in ledger.by_id(connection, ids) if FileState(row.state).is_open]
-            if not ids:
+            left = [row for row in ledger.by_id(connection, ids) if FileState(row.state).is_open]
+            if not (ids := [row.etl_file_id for row in left]):
                 return
+            patience.check(
+                connection, f"{len(ids):,} files are being loaded by another process", locks.loading(left)
+            )
+            connection.rollback()
             time.sleep(POLL_SECONDS)
 
 

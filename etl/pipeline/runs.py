@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from etl.database import engine, schema
+from etl.database import schema, statements
 from etl.database.store import Store
 from etl.loading import batch, ledger
 from etl.pipeline.discover import Request, ScanResult, Waiting, scan
@@ -36,7 +36,7 @@ def begin(store: Store, run_id: str, kind: str, arguments: Mapping[str, Any]) ->
         ledger.begin_run(connection, run_id, kind, told.decode())
         if dag := arguments.get("dag"):
             with connection.begin():
-                engine.execute(connection, "ledger.end_earlier", run=run_id, dag=dag)
+                statements.execute(connection, "ledger.end_earlier", run=run_id, dag=dag)
         _drop_orphans(store, connection)
 
 

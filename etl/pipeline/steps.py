@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from etl import source
-from etl.database import engine
+from etl.database import driver_errors, engine, statements
 from etl.database.store import Store
 from etl.errors import (
     DatabaseRefused,
@@ -83,7 +83,7 @@ def _as_step(store: Store, batch_id: int, work: Callable[[Batch], object]) -> di
     """Do the work of one step; where a file breaks it, publish will find out which."""
     with store.loading() as connection, batches.held(connection, batch_id) as batch:
         try:
-            with engine.translated():
+            with driver_errors.translated():
                 work(batch)
         except Exception as error:
             if type(error) is PermanentError or not is_about_items(error):
@@ -127,12 +127,12 @@ def _fail(batch: Batch, failure: Failure[BatchFile]) -> Exception | None:
     file, error = failure.item, failure.error
     if isinstance(error, TransientError):
         with batch.connection.begin():
-            engine.execute(batch.connection, "ledger.wait", id=file.etl_file_id, reason=str(error))
+            statements.execute(batch.connection, "ledger.wait", id=file.etl_file_id, reason=str(error))
         return error
     if not isinstance(error, FileError):
         log.error("%s: it cannot be loaded, the other files go on", file.path, exc_info=error)
     try:
-        with engine.translated():
+        with driver_errors.translated():
             publishing.fail(batch.connection, file, as_file_error(error))
     except DatabaseRefused as refused:
         return refused
@@ -219,8 +219,8 @@ def _validated(store: Store, batch: Batch, ahead: Ahead) -> Batch:
     rows_read = {file.etl_file_id: file.rows_read or 0 for file in batch.files}
     engine.label(batch.connection, "validate", batch.batch_id)
     with batch.bound() as connection:
-        url = engine.url_as(connection, store.url, store.settings, "conn-etl gate")
-        outcomes = gate.gate(connection, url, batch.table, rows_read, policy_of(store.settings))
+        address = engine.url_as(connection, store.url, store.settings, "conn-etl gate")
+        outcomes = gate.gate(connection, address, batch.table, rows_read, policy_of(store.settings))
         gate.record(connection, batch.files[0].run_id, batch.batch_id, outcomes, rows_read)
         batch.record_bad()
     return _as_now(batch)

@@ -15,11 +15,11 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.engine import URL, Connection
+from sqlalchemy.engine import Connection
 
 from etl.database import engine
-from etl.database.engine import execute
-from etl.database.statements import statement
+from etl.database.engine import Address
+from etl.database.statements import execute, statement
 from etl.database.store import Store
 from etl.errors import Misuse
 from etl.quality import gate, gx
@@ -55,10 +55,12 @@ def check_day(store: Store, day: date, run_id: str | None = None) -> list[Verdic
     with store.loading() as connection:
         measure(connection, day)
         with connection.begin():
-            url = engine.url_as(connection, store.url, store.settings, "conn-etl checks")
+            address = engine.url_as(connection, store.url, store.settings, "conn-etl checks")
             wanted = under_policy(rules("after"), store.settings.rule_severity)
             verdicts = [
-                verdict for relation in _KEYS for verdict in _check(connection, url, relation, wanted, day)
+                verdict
+                for relation in _KEYS
+                for verdict in _check(connection, address, relation, wanted, day)
             ]
             _record(connection, day, run_id, verdicts)
     return verdicts
@@ -82,7 +84,7 @@ def measure(connection: Connection, day: date) -> None:
 
 
 def _check(
-    connection: Connection, url: URL, relation: str, wanted: Sequence[Rule], day: date
+    connection: Connection, address: Address, relation: str, wanted: Sequence[Rule], day: date
 ) -> Iterator[Verdict]:
     mine = [rule for rule in wanted if rule.relation == relation]
     rows = int(execute(connection, _COUNTS[relation], day=day).scalar_one())
@@ -95,7 +97,7 @@ def _check(
     query = written.rstrip().rstrip(";")
     found: dict[str, str] = {}
     if rows:
-        found = {rule.name: sql for rule, sql in gx.find(url, mine, query=query, key=_KEYS[relation])}
+        found = {rule.name: sql for rule, sql in gx.find(address, mine, query=query, key=_KEYS[relation])}
     look: Callable[[Connection, str], Found] = _by_file if relation == "conn_relation" else _by_measure
     for rule in mine:
         failed, by_file, sample = look(connection, found[rule.name]) if rule.name in found else (0, {}, [])
@@ -157,5 +159,5 @@ def data_docs(store: Store, folder: Path) -> Path:
         newest = execute(connection, "checks.newest_day").scalar_one()
         if newest is None:
             raise Misuse("no row yet", hint="load something first")
-        url = engine.url_as(connection, store.url, store.settings, "conn-etl data docs")
-    return gx.data_docs(url, f"zeek.conn_{newest:%Y%m%d}", rules("gate"), folder)
+        address = engine.url_as(connection, store.url, store.settings, "conn-etl data docs")
+    return gx.data_docs(address, f"zeek.conn_{newest:%Y%m%d}", rules("gate"), folder)

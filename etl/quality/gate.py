@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy.engine import URL, Connection
+from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute
+from etl.database.engine import Address
+from etl.database.statements import execute
 from etl.quality import gx
 from etl.quality.rules import LEDGER_RULES, rules, under_policy
 
@@ -54,13 +55,13 @@ class Policy:
 
 
 def gate(
-    connection: Connection, url: URL, table: str, rows_read: dict[int, int], policy: Policy
+    connection: Connection, address: Address, table: str, rows_read: dict[int, int], policy: Policy
 ) -> list[Outcome]:
     """Run the gate over a staged batch and fill its table of bad rows with what breaks a critical rule.
 
     Args:
         connection: in a transaction, with the batch's staging bound as pg_temp.staged….
-        url: the same database, for Great Expectations' own session; ``table`` must be committed there.
+        address: the same database, for Great Expectations' own session; ``table`` must be committed there.
         table: the staging table, ``etl.stage_<batch>``.
         rows_read: the batch's files and the rows read from each.
         policy: for the rule ``time_out_of_range``, and what the settings say about severities.
@@ -74,7 +75,7 @@ def gate(
         for rule in (*wanted, *LEDGER_RULES)
     }
     execute(connection, "quality.clear_bad")
-    failing = gx.find(url, wanted, table=table) if any(rows_read.values()) else []
+    failing = gx.find(address, wanted, table=table) if any(rows_read.values()) else []
     lines: list[tuple[str, int, int]] = []
     execute(connection, "quality.look_in_etl")
     for rule, query in failing:

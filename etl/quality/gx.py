@@ -17,10 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
-from sqlalchemy.engine import URL
-
-from etl.database.engine import translate_text, translate_wrapped
+from etl.database.driver_errors import translate_text, translate_wrapped
+from etl.database.engine import Address
 from etl.errors import ConnEtlError, EnvironmentProblem, PermanentError
 from etl.quality.rules import Rule
 
@@ -44,7 +42,7 @@ def load() -> None:
 
 
 def find(
-    url: URL,
+    address: Address,
     wanted: Sequence[Rule],
     *,
     table: str | None = None,
@@ -57,7 +55,7 @@ def find(
         PermanentError: a rule cannot be evaluated, or fails without having a row that does.
     """
     found = []
-    for result in _validate(url, table, query, wanted, key):
+    for result in _validate(address, table, query, wanted, key):
         if result.success:
             continue
         rule, rows = _rule_of(result, wanted), result.result.get("unexpected_index_query")
@@ -73,7 +71,7 @@ def find(
 
 
 def _validate(
-    url: URL,
+    address: Address,
     table: str | None,
     query: str | None,
     wanted: Sequence[Rule],
@@ -84,7 +82,7 @@ def _validate(
 
     with _translated():
         schema, _, name = (table or "etl.").partition(".")
-        datasource = _datasource(_searching(url, schema))
+        datasource = _datasource(address.setting(search_path=schema))
         if table is not None:
             asset: Any = datasource.add_table_asset(name, table_name=name)
         else:
@@ -162,15 +160,9 @@ def _exceptions(result: ExpectationValidationResult) -> list[dict[str, Any]]:
     )
 
 
-def _searching(url: URL, schema: str) -> URL:
-    """GX takes a bare table name: its schema is the one that the session searches."""
-    options = f"{url.query.get('options', '')} -c search_path={schema} -c timezone=UTC"
-    return url.update_query_dict({"options": options})
-
-
 @cache
-def _datasource(url: URL) -> Any:
-    return _add_source(_context(), url)
+def _datasource(address: Address) -> Any:
+    return _add_source(_context(), address)
 
 
 def _context() -> Any:
@@ -182,17 +174,20 @@ def _context() -> Any:
     return context
 
 
-def _add_source(context: Any, url: URL) -> Any:
+def _add_source(context: Any, address: Address) -> Any:
     """Not by its URL: GX puts that into messages, and refuses passwords with a blank or a $ in it."""
-    dialect: Any = PGDialect_psycopg2
     # a session that the server has ended since the last batch is replaced, not stumbled over
-    arguments = {"connect_args": dialect().create_connect_args(url)[1], "pool_pre_ping": True}
-    return context.data_sources.add_postgres(
+    arguments = {"connect_args": address.connect_args(), "pool_pre_ping": True}
+    source = context.data_sources.add_postgres(
         "conn", connection_string="postgresql+psycopg2://conn-etl@localhost/conn-etl", kwargs=arguments
     )
+    # it makes two engines, and knows of no way to prepare their sessions
+    for engine in (source.get_engine(), source.get_execution_engine().engine):
+        address.prepare_sessions_of(engine)
+    return source
 
 
-def data_docs(url: URL, table: str, wanted: Sequence[Rule], folder: Path) -> Path:
+def data_docs(address: Address, table: str, wanted: Sequence[Rule], folder: Path) -> Path:
     """Write Great Expectations' own pages on a table, all its rules in one suite; returns their index.
 
     They load styles and fonts from the web, which is why our own report exists.
@@ -206,7 +201,7 @@ def data_docs(url: URL, table: str, wanted: Sequence[Rule], folder: Path) -> Pat
     site: Any = {"class_name": "SiteBuilder", "store_backend": store, "site_index_builder": index}
     context.add_data_docs_site("local", site)
     schema, _, name = table.partition(".")
-    source = _add_source(context, _searching(url, schema))
+    source = _add_source(context, address.setting(search_path=schema))
     asset = source.add_table_asset(name, table_name=name)
     batch = asset.add_batch_definition_whole_table("all")
     suite = context.suites.add(gx.ExpectationSuite(name="conn", expectations=[r.definition for r in wanted]))

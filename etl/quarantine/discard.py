@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from etl.database import schema
-from etl.database.engine import execute
+from etl.database.statements import execute
 from etl.database.store import Store
 from etl.quarantine.audit import audit_entry
 from etl.quarantine.lines import QuarantineFilter, chosen

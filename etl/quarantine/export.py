@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute
+from etl.database.statements import execute
 from etl.database.store import Store
 from etl.errors import EnvironmentProblem
 from etl.models import Format

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute
+from etl.database.statements import execute
 from etl.errors import Misuse
 from etl.fields import FIELDS
 

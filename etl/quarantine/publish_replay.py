@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute
 from etl.database.locks import lock_days, lock_digests
+from etl.database.statements import execute
 from etl.loading.batch import Batch, forget_views
 from etl.loading.insert import Counts, insert_good
 from etl.loading.publish import make_days, require_days_present

@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from etl import pipeline
-from etl.database import engine, schema
-from etl.database.engine import execute
+from etl.database import engine, schema, statements
+from etl.database.statements import execute
 from etl.database.store import Store
 from etl.fields import COPY_COLUMNS
 from etl.loading import ledger
@@ -68,8 +68,8 @@ def _replay(store: Store, connection: Connection, ids: Sequence[int], entry: Aud
     with held(connection, batch_id) as batch:
         counts = _stage(store, batch, ids)
         with batch.bound():
-            url = engine.url_as(connection, store.url, store.settings, "conn-etl gate")
-            gate.gate(connection, url, batch.table, counts, pipeline.policy_of(store.settings))
+            address = engine.url_as(connection, store.url, store.settings, "conn-etl gate")
+            gate.gate(connection, address, batch.table, counts, pipeline.policy_of(store.settings))
         publish_replay.make_days_of(batch, list(counts))
         return publish_replay.publish(batch, ids, list(counts), entry)
 
@@ -106,7 +106,7 @@ def _stage_lines(
     frame, faults = read_again(of_file, line_format, store.settings.read_options())
     if frame.height:
         csv = to_csv(frame, etl_file_id)
-        engine.copy_in(batch.connection, batch.table, COPY_COLUMNS, csv)
+        statements.copy_in(batch.connection, batch.table, COPY_COLUMNS, csv)
     if faults:
         execute(
             batch.connection,

@@ -1,4 +1,4 @@
-"""Ask one question: as the reader, in a read-only transaction, with a time bound whose ends are literals.
+"""Ask one question: one SELECT, as the reader, in a read-only transaction, with a time bound whose ends are literals.
 
 A bound that is not known while the statement is planned (``now()``, a value from another table) opens every daily
 partition, and locks it with its indexes. So bounds are sent as literals, and a plan that would read days of
@@ -19,13 +19,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute
+from etl.database.reader import time_limit
+from etl.database.statements import execute
 from etl.errors import Misuse
 from etl.query.cookbook import Question
+from etl.query.one_select import require_one_select
 
 CHUNK = 5_000
 """Rows fetched at a time."""
 
+_NOT_A_READERS = ("25006", "42501")
+"""SQLSTATE of a statement that writes, and of one without the right to do what it does."""
 _LEAF = re.compile(r"conn_\d{8}")
 _CONDITIONS = ("Index Cond", "Filter", "Recheck Cond")
 _BOUNDED = re.compile(r'"@timestamp"|event_uid = ')
@@ -50,13 +54,22 @@ class Answer:
 
 @contextmanager
 def reading(connection: Connection, timeout: timedelta) -> Iterator[Connection]:
-    """A read-only transaction as conn_reader, each statement of it bounded by ``timeout``."""
-    with connection.begin():
+    """A read-only transaction as conn_reader: all questions in it, with their answers, end after ``timeout``.
+
+    Raises:
+        Busy: the time is over.
+        Misuse: a question does what only a writer may.
+    """
+    with time_limit(connection, timeout.total_seconds()), connection.begin():
         execute(connection, "session.read_only")
-        limit = max(1, int(timeout.total_seconds() * 1000))
-        execute(connection, "session.statement_timeout", limit=str(limit))
         execute(connection, "session.act_as_reader")
-        yield connection
+        try:
+            yield connection
+        except sa.exc.DBAPIError as error:
+            if getattr(error.orig, "pgcode", None) not in _NOT_A_READERS:
+                raise
+            said = str(error.orig).partition("\n")[0]
+            raise Misuse(said, hint="a question may read the schemas zeek and etl, and no more") from error
 
 
 def span(
@@ -135,14 +148,30 @@ def bind(sql: str, names: Sequence[str]) -> sa.TextClause:
     return sa.text(re.sub(rf"(?<!:):(?!:)(?!(?:{known})\b)", r"\\:", sql))
 
 
+def rendered(connection: Connection, sql: str, values: Mapping[str, Any]) -> str:
+    """The text that the server gets, with the values in it.
+
+    Raises:
+        Misuse: it is not one SELECT. What is checked is what is sent: a value can end a literal that it stands in.
+    """
+    text = sql
+    if values:
+        compiled = bind(sql, list(values)).compile(dialect=connection.dialect)
+        driver: Any = connection.connection.driver_connection
+        with driver.cursor() as cursor:
+            text = cursor.mogrify(str(compiled), {**compiled.params, **values}).decode()
+    require_one_select(text)
+    return text
+
+
 def unbounded(connection: Connection, sql: str, values: Mapping[str, Any]) -> list[str]:
     """Days of ``zeek.conn`` that the statement would read with neither a bound on time nor one uid.
 
     Raises:
-        PermanentError: it is not one SELECT.
+        Misuse: it is not one SELECT.
     """
-    clause = bind(f"EXPLAIN (FORMAT JSON) SELECT * FROM (\n{sql}\n) AS answer", list(values))  # noqa: S608  asking is its purpose
-    plan = connection.execute(clause, dict(values)).scalar_one()
+    text = f"EXPLAIN (FORMAT JSON)\n{rendered(connection, sql, values)}"
+    plan = connection.exec_driver_sql(text, execution_options={"no_parameters": True}).scalar_one()
     (root,) = plan if isinstance(plan, list) else json.loads(plan)
     return sorted({leaf for leaf, bounded in leaves(root["Plan"]) if not bounded})
 
@@ -172,9 +201,13 @@ def peeked(answer: Answer) -> tuple[Answer, bool]:
 
 
 def ask(connection: Connection, sql: str, values: Mapping[str, Any]) -> Answer:
-    """Run it and stream the answer: rows can be taken while the transaction is open."""
-    statement = bind(sql, list(values)).execution_options(stream_results=True, yield_per=CHUNK)
-    result = connection.execute(statement, dict(values))
+    """Run it and stream the answer: rows can be taken while the transaction is open.
+
+    Raises:
+        Misuse: it is not one SELECT.
+    """
+    options = {"no_parameters": True, "stream_results": True, "yield_per": CHUNK}
+    result = connection.exec_driver_sql(rendered(connection, sql, values), execution_options=options)
     described: Any = result.cursor.description
     return Answer(
         columns=tuple(result.keys()),

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute
+from etl.database.statements import execute
 from etl.fields import CONN_STATES, STANDARD_NAMES
 from etl.models import FileState
 from etl.quality.rules import reasons

@@ -4,8 +4,7 @@ SELECT
     current_setting('server_version_num')::integer AS version,
     current_setting('max_locks_per_transaction')::integer AS max_locks,
     current_user AS username,
-    (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser,
-    pg_encoding_to_char((SELECT encoding FROM pg_database WHERE datname = current_database())) AS encoding;
+    (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser;
 
 -- name: roles
 -- The three roles: whether each is there, and whether this user is a member.

@@ -57,3 +57,20 @@ FROM unnest(CAST(:days AS date [])) AS days (day);
 -- Whether all of them were free.
 SELECT coalesce(bool_and(pg_try_advisory_xact_lock(7103, day - date '1970-01-01')), true)
 FROM unnest(CAST(:days AS date [])) AS days (day);
+
+-- name: holders
+-- Who holds a lock: with two keys, or with one (no second keys given).
+SELECT DISTINCT
+    activity.pid,
+    coalesce(nullif(activity.application_name, ''), activity.usename::text, 'a session') AS name,
+    coalesce(host(activity.client_addr), 'on the server''s machine') AS client
+FROM pg_locks AS held
+INNER JOIN pg_stat_activity AS activity ON held.pid = activity.pid
+WHERE
+    held.locktype = 'advisory' AND held.granted AND held.pid <> pg_backend_pid()
+    AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (
+        (held.objsubid = 2 AND held.classid = :kind AND held.objid = ANY(CAST(:keys AS bigint [])))
+        OR (held.objsubid = 1 AND held.objid = :kind)
+    )
+ORDER BY activity.pid;

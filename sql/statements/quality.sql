@@ -13,15 +13,15 @@ DELETE FROM pg_temp.staged_bad;
 SET LOCAL search_path = etl;
 
 -- name: out_of_range
--- It needs the ledger, so no suite can have this rule: a row may not be later than its file was first seen, and a
--- margin.
+-- It needs the ledger, so no suite can have this rule: a row may not be later than its file was first seen, or than
+-- now, and a margin. A clock that was wrong at first sight condemns no file that is opened again.
 INSERT INTO pg_temp.staged_bad (etl_file_id, etl_line, suite, rule)
 SELECT staged.etl_file_id, staged.etl_line, 'ledger', 'time_out_of_range'
 FROM pg_temp.staged
 INNER JOIN etl.file USING (etl_file_id)
 WHERE
     staged."@timestamp" < CAST(:earliest AS timestamptz)
-    OR staged."@timestamp" > file.first_seen + CAST(:margin AS interval);
+    OR staged."@timestamp" > greatest(file.first_seen, now()) + CAST(:margin AS interval);
 
 -- name: expired
 -- Rows of days that retention has dropped or is dropping; where there are none, the first two conditions cost nothing.

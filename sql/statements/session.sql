@@ -1,3 +1,39 @@
+-- name: prepare
+-- Set a session up. No row where another backend answers than the one that the client was told of: a pooler's.
+SELECT set_config(parameter.name, parameter.setting, false)
+FROM unnest(CAST(:names AS text[]), CAST(:settings AS text[])) AS parameter (name, setting)
+WHERE pg_backend_pid() = coalesce(CAST(:pid AS integer), pg_backend_pid());
+
+-- name: encoding
+-- How the database stores text.
+SELECT current_setting('server_encoding');
+
+-- name: more_than_reading
+-- What makes the login of this session more than a reader, as words; NULL where it can only read.
+SELECT string_agg(role.rolname || CASE WHEN role.rolsuper THEN ' (superuser)' ELSE '' END, ', ' ORDER BY role.rolname)
+FROM pg_roles AS role
+WHERE
+    pg_has_role(session_user, role.oid, 'MEMBER')
+    -- a superuser counts as a member of every role: only those that say so are named
+    AND (NOT (SELECT rolsuper FROM pg_roles WHERE rolname = session_user) OR role.rolname = session_user)
+    AND (
+        role.rolsuper OR role.rolcreaterole OR role.rolcreatedb OR role.rolreplication OR role.rolbypassrls
+        OR role.rolname IN ('conn_owner', 'conn_loader')
+        OR (
+            role.rolname LIKE 'pg\_%'
+            AND role.rolname NOT IN ('pg_monitor', 'pg_read_all_settings', 'pg_read_all_stats', 'pg_stat_scan_tables')
+        )
+    );
+
+-- name: taken_schemas
+-- Schemas of our names that are not ours: ours are made by, and belong to, conn_owner.
+SELECT nspname
+FROM pg_namespace
+WHERE
+    nspname IN ('etl', 'zeek')
+    AND nspowner IS DISTINCT FROM (SELECT oid FROM pg_roles WHERE rolname = 'conn_owner')
+ORDER BY nspname;
+
 -- name: act_as_loader
 -- From version 16 on a member may lack the right to set the role.
 SELECT set_config('role', roles.rolname, false)
@@ -56,3 +92,11 @@ SET LOCAL enable_sort = off;
 -- name: sort_again
 -- Sorting is allowed again.
 SET LOCAL enable_sort = on;
+
+-- name: lock_timeout
+-- How long this session waits for a lock.
+SELECT current_setting('lock_timeout');
+
+-- name: set_lock_timeout
+-- How long this transaction waits for a lock.
+SELECT set_config('lock_timeout', :limit, true);

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etl.database.embedded import server
-from etl.database.embedded.home import DATABASE, Home, default_home
+from etl.database.embedded.home import DATABASE, LOGIN, Home, default_home
 
-__all__ = ["DATABASE", "Status", "default_home", "notice", "start", "status", "stop", "url"]
+__all__ = ["DATABASE", "Status", "default_home", "notice", "reader_url", "start", "status", "stop", "url"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +34,11 @@ class Status:
 def url(home: Path, database: str = DATABASE) -> str:
     """A libpq URI that SQLAlchemy and Great Expectations take too."""
     return Home(home.absolute()).url(database)
+
+
+def reader_url(home: Path) -> str:
+    """The same for a login that can only read: what people and notebooks are given."""
+    return Home(home.absolute()).url(user=LOGIN)
 
 
 def status(home: Path) -> Status:

@@ -19,6 +19,8 @@ from etl.errors import EnvironmentProblem
 
 DATABASE = "conn_etl"
 SUPERUSER = "postgres"
+LOGIN = "reader"
+"""Who asks: a login that can only read."""
 PORT = 5432  # only a part of the socket's name: no TCP port is opened
 SOCKET_PATH_BYTES = 100
 """A socket's path holds 103 bytes on macOS, 107 on Linux."""
@@ -60,11 +62,9 @@ class Home:
             Path(tempfile.gettempdir()) / f"conn-etl-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]}"
         )
 
-    def url(self, database: str = DATABASE) -> str:
+    def url(self, database: str = DATABASE, user: str = SUPERUSER) -> str:
         """A libpq URI that SQLAlchemy and Great Expectations take too: they want a host, ``?host=`` counts."""
-        return (
-            f"postgresql://{SUPERUSER}@localhost:{PORT}/{database}?host={quote(str(self.sockets), safe='/')}"
-        )
+        return f"postgresql://{user}@localhost:{PORT}/{database}?host={quote(str(self.sockets), safe='/')}"
 
     def running(self) -> int | None:
         """The server's pid, if it is alive and really serves this folder: pids are reused after a reboot."""

@@ -18,7 +18,7 @@ from psycopg2 import errors as pg_errors
 from etl.database.embedded import account as accounts
 from etl.database.embedded.account import Account, account_for, run
 from etl.database.embedded.binaries import packaged, reachable
-from etl.database.embedded.home import DATABASE, PORT, SUPERUSER, Home, unusable
+from etl.database.embedded.home import DATABASE, LOGIN, PORT, SUPERUSER, Home, unusable
 from etl.errors import DatabaseAway, EnvironmentProblem
 
 START_SECONDS = 120.0
@@ -209,6 +209,7 @@ def _news(log: Path, offset: int) -> str:
 
 
 def _ensure_database(home: Home) -> None:
+    """Make the database and the login that can only read, unless they are there."""
     try:
         connection = psycopg2.connect(home.url("postgres"), connect_timeout=30)
     except psycopg2.OperationalError as error:
@@ -216,7 +217,14 @@ def _ensure_database(home: Home) -> None:
         raise DatabaseAway(f"the embedded server does not answer: {said}", hint=f"see {home.log}") from error
     with closing(connection):
         connection.autocommit = True
-        with connection.cursor() as cursor, suppress(pg_errors.DuplicateDatabase):
+        with connection.cursor() as cursor:
+            for name, options in (("conn_reader", "NOLOGIN"), (LOGIN, "LOGIN IN ROLE conn_reader")):
+                cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,))
+                if cursor.fetchone() is None:
+                    with suppress(pg_errors.DuplicateObject, pg_errors.UniqueViolation):
+                        cursor.execute(f"CREATE ROLE {name} {options}")
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,))
             if cursor.fetchone() is None:
-                cursor.execute(f"CREATE DATABASE {DATABASE}")
+                with suppress(pg_errors.DuplicateDatabase):
+                    cursor.execute(f"CREATE DATABASE {DATABASE}")
+                cursor.execute(f"ALTER DATABASE {DATABASE} SET search_path = zeek, etl, public")
