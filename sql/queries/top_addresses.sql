@@ -6,7 +6,7 @@
 SELECT day, role, ip_addr, connections, src_bytes, dst_bytes, rank_by_bytes, rank_by_connections
 FROM zeek.top_address
 WHERE
-    day >= CAST(CAST(:since AS timestamptz) AT TIME ZONE 'UTC' AS date)
-    AND day < CAST(CAST(:until AS timestamptz) AT TIME ZONE 'UTC' AS date)
+    day >= etl.day_of(CAST(:since AS timestamptz))
+    AND day < etl.day_of(CAST(:until AS timestamptz))
     AND (rank_by_bytes <= :most OR rank_by_connections <= :most)
 ORDER BY day, role, rank_by_bytes
