@@ -16,17 +16,13 @@ from tests.logs import flows, tsv, write
 SHORT, COMMAND = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "airflow.md").read_text(), re.DOTALL)
 RENDER = """
 import datetime, json, sys, types
-names = {"__name__": "a_dag_file"}
-exec(compile(open(sys.argv[1]).read(), sys.argv[1], "exec"), names)
-from airflow.sdk import DAG
-from airflow.sdk.definitions.contextmanager import DagContext
-(dag,) = [found for found, _ in DagContext.autoregistered_dags] or [names["conn_etl_command"]()]
-(task,) = dag.tasks
-now = datetime.datetime(2026, 3, 1, 10, 17, tzinfo=datetime.timezone.utc)
-command = task.python_callable()
 import jinja2
-said = jinja2.Template(command).render(dag_run=types.SimpleNamespace(run_after=now))
-print("\\n" + json.dumps([dag.dag_id, task.retries, said]))
+from airflow.dag_processing.dagbag import DagBag
+(dag,) = DagBag(sys.argv[1]).dags.values()
+(task,) = dag.tasks
+run = types.SimpleNamespace(run_after=datetime.datetime(2026, 3, 1, 10, 17))
+command = jinja2.Template(task.python_callable()).render(dag_run=run)
+print("\\n" + json.dumps([dag.dag_id, task.retries, command]))
 """
 
 
