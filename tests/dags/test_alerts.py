@@ -73,7 +73,9 @@ def test_lag_hole_refused_file_quarantine_and_disk_are_told_once(
         "MiB free on the server's disk",
     ):
         assert sentence in said, said
-    told = ask(database_url, "SELECT split_part(problem, ':', 1) FROM etl.problem WHERE told_at IS NOT NULL")
+    told = ask(
+        database_url, "SELECT split_part(problem, ':', 1) FROM etl.problem WHERE notified_at IS NOT NULL"
+    )
     assert {kind for (kind,) in told} >= set(ALL)
 
     assert airflow.run(database_url, tmp_path / "logs", env=env).state == "success"
@@ -87,7 +89,9 @@ def test_only_what_the_settings_name_is_told(
     airflow.run(
         database_url, logs(tmp_path / "logs"), env=settings(sink, CONN_ETL_ALERT_ON=json.dumps([kind]))
     )
-    told = ask(database_url, "SELECT split_part(problem, ':', 1) FROM etl.problem WHERE told_at IS NOT NULL")
+    told = ask(
+        database_url, "SELECT split_part(problem, ':', 1) FROM etl.problem WHERE notified_at IS NOT NULL"
+    )
     assert {found for (found,) in told} == {kind}
     assert len(sink.messages) == 1
     standing = ask(database_url, "SELECT DISTINCT split_part(problem, ':', 1) FROM etl.problem")
@@ -101,6 +105,6 @@ def test_a_sink_that_is_away_makes_no_good_run_red_and_is_told_later(
     (folder / "refused.log").unlink()
     away = settings(sink, AIRFLOW_CONN_SMTP_DEFAULT='{"conn_type": "smtp", "host": "127.0.0.1", "port": 9}')
     assert airflow.run(database_url, folder, env=away).state == "success"
-    assert ask(database_url, "SELECT count(*) FROM etl.problem WHERE told_at IS NOT NULL") == [(0,)]
+    assert ask(database_url, "SELECT count(*) FROM etl.problem WHERE notified_at IS NOT NULL") == [(0,)]
     assert airflow.run(database_url, folder, env=settings(sink)).state == "success"
     assert len(sink.messages) == 1

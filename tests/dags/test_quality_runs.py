@@ -46,4 +46,4 @@ def test_checks_report_and_notice(airflow: Airflow, database_url: str, tmp_path:
     assert title == "2 new problems with Zeek conn logs"
     assert "conn.11:00:00-12:00:00.log refused: not one of its 40 rows is good" in problems
     assert "conn_enums/enum.network_connection_state failed for 40 of 40 rows" in problems
-    assert ask(database_url, "SELECT count(*) FROM etl.problem WHERE told_at IS NOT NULL") == [(2,)]
+    assert ask(database_url, "SELECT count(*) FROM etl.problem WHERE notified_at IS NOT NULL") == [(2,)]
