@@ -12,7 +12,7 @@ import pytest
 from etl.database.store import Store
 from etl.monitoring import metrics
 
-RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "rules.yml"
+RULES = Path(__file__).parents[3] / "deploy" / "prometheus" / "rules.yml"
 PROMTOOL = shutil.which("promtool")
 
 
