@@ -174,7 +174,6 @@ def test_a_warning_made_critical_sends_the_row_to_quarantine(store: Store) -> No
 def test_a_column_of_another_type_stops_the_gate(store: Store) -> None:
     with store.loading() as connection, connection.begin():
         stage(connection, [{}])
-        connection.exec_driver_sql("DROP VIEW pg_temp.staged")
         connection.exec_driver_sql("ALTER TABLE etl.stage_1 ALTER event_duration TYPE real")
     with pytest.raises(PermanentError, match=r"type\.event_duration"):
         judge(store, 1)
