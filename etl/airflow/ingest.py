@@ -54,6 +54,7 @@ They are counted in the ledger and wait in `etl.quarantine` with line, bytes and
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -176,8 +177,9 @@ def batch(batch_id: int) -> None:
         from etl.monitoring import run_summary
 
         _label(batch_id)
-        store = _store()
+        store, began = _store(), time.monotonic()
         done = pipeline.publish(store, batch_id)
+        log.info("batch %s: %s files in %.1f s", batch_id, done["files"], time.monotonic() - began)
         with store.session() as connection:
             say(run_summary.batch_lines(connection, batch_id))
             log.info(run_summary.progress(connection, get_current_context()["run_id"]))
