@@ -30,7 +30,7 @@ def split(data: bytes) -> tuple[list[bytes], list[bytes], list[bytes]]:
 def make(folder: Path, rng: random.Random, rows: int) -> list[Path]:
     """Eight files with about ``rows`` rows in all, in the order in which a folder is read.
 
-    Every second tree has no row twice, so that a head start on publishing is won.
+    Every second tree has no row twice, so that speculative publishing succeeds.
     """
     day, part = folder / "2026-03-01", rows // 5
     twice = rng.random() < 0.5
