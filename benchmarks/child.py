@@ -68,7 +68,7 @@ def peak_mib() -> float:
 
 
 def _noted(label: Callable[..., None], marks: list[Any]) -> Callable[..., None]:
-    """The same, and the moment noted; the head start has a session and a thread of its own, and is no step here."""
+    """The same, and the moment noted; speculative publishing has a second session and thread, and is no step here."""
 
     def noted(connection: Any, step: str, batch_id: int) -> None:
         if threading.current_thread() is threading.main_thread():

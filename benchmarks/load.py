@@ -227,7 +227,7 @@ def show_steps(figures: dict[str, Any]) -> None:
         cells = [f"{own.get(s, 0) * scale:.2f} + {sessions.get(s, 0) * scale:.2f}" for s in STEPS]
         cells.append(f"{sessions.get('background', 0) * scale:.2f}")
         print(f"{name:28}" + "".join(f"{cell:>16}" for cell in cells))
-    print("(own process + PostgreSQL's sessions; own time of the head start stands under stage)")
+    print("(own process + PostgreSQL's sessions; own time of speculative publishing stands under stage)")
 
 
 if __name__ == "__main__":

@@ -117,7 +117,9 @@ def translate(error: sa.exc.DBAPIError) -> errors.ConnEtlError:
         return errors.DiskFull(
             f"the database server has no room: {text}", hint="free disk space on the server"
         )
-    if code in _ADVICE:
+    if (
+        code in _ADVICE and "Unicode escape" not in text
+    ):  # a \u0000 for jsonb has the code of a wrong encoding
         return errors.EnvironmentProblem(text, hint=_ADVICE[code])
     if not code and (known := _of_connecting(lines)):
         return known

@@ -1,4 +1,4 @@
-"""What a batch's files bring, piece by piece, ready for COPY; read, cast and encoded in a thread of its own.
+"""Rows and rejects of a batch's files, piece by piece, ready for COPY; read, cast and encoded in a second thread.
 
 Every error of one file ends that file alone: it becomes the file's outcome, and the next file is read.
 """

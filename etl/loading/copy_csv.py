@@ -13,7 +13,7 @@ def to_csv(frame: pl.DataFrame, file_id: int) -> bytes:
     NULL is an empty field, an empty string is quoted; times are UTC with microseconds; doubles are the shortest text
     that reads back to the same double.
     """
-    # text in a step of its own is faster than write_csv's datetime_format, and so are times without a zone
+    # text in a separate step is faster than write_csv's datetime_format, and so are times without a zone
     ready = frame.with_columns(
         pl.col("@timestamp").dt.replace_time_zone(None).dt.to_string("%Y-%m-%d %H:%M:%S%.6f+00"),
         pl.lit(file_id).alias("etl_file_id"),

@@ -119,7 +119,7 @@ def known(connection: Connection, found: Sequence[FoundFile]) -> list[sa.Row[Any
 
 
 def register(connection: Connection, found: Sequence[FoundFile]) -> list[sa.Row[Any]]:
-    """Enter files that are new, put sensor and window of the others right, and return the row of each, in order.
+    """Enter files that are new, correct sensor and window of the known ones, and return the row of each, in order.
 
     A row that was only looked at and never claimed is the same file still growing, and moves on with it.
     """
@@ -136,7 +136,7 @@ def register(connection: Connection, found: Sequence[FoundFile]) -> list[sa.Row[
 
 
 def left_open(connection: Connection, path: str) -> datetime | None:
-    """The mtime of a file of this path that nobody brought to an end; None where there is none."""
+    """The mtime of a file of this path that is still open; None where there is none."""
     with connection.begin():
         mtime: datetime | None = execute(connection, "ledger.left_open", path=path).scalar_one_or_none()
     return mtime
@@ -168,14 +168,14 @@ def by_id(connection: Connection, ids: Sequence[int]) -> list[sa.Row[Any]]:
         return list(execute(connection, "ledger.by_id", ids=list(ids)))
 
 
-def turn_down(connection: Connection, errors: Mapping[int, FileError], run_id: str) -> None:
-    """Make open files final that the listing alone turned down, each with its error."""
+def skip(connection: Connection, errors: Mapping[int, FileError], run_id: str) -> None:
+    """Make open files final that the listing alone ruled out, each with its error."""
     if not errors:
         return
     with connection.begin():
         execute(
             connection,
-            "ledger.turn_down",
+            "ledger.skip",
             ids=list(errors),
             states=[error.state for error in errors.values()],
             kinds=[error.kind for error in errors.values()],

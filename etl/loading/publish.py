@@ -79,7 +79,7 @@ def prepare(batch: Batch, budget: ErrorBudget, max_new_days: int, read_raw: RawL
 
 
 def make_days(connection: Connection, days: Iterable[date]) -> None:
-    """Make partitions, each in a transaction of its own; those that are there stay as they are."""
+    """Make missing partitions, each in a separate transaction."""
     for day in days:
         with connection.begin():
             execute(connection, "publish.ensure_partition", day=day)

@@ -104,7 +104,7 @@ class NotSpeculating:
 
 @dataclass(kw_only=True, slots=True)
 class SpeculativePublish:
-    """Inserts the parts that it takes, in a thread and a session of its own; it also is the ``Insert`` of publish."""
+    """Inserts the parts that it takes, in a second thread and session; it also is the ``Insert`` of publish."""
 
     loading: Callable[[], AbstractContextManager[Connection]]
     """Opens a session that may load."""

@@ -71,7 +71,7 @@ class _Copied:
 def stage(batch: Batch, opener: Opener, on_part: OnPart) -> None:
     """Read the files into fresh staging tables and write counts and digests into the ledger.
 
-    Each table is made in a transaction of its own, before its rows come: when a postmaster is killed, its sessions
+    Each table is made in a separate transaction, before its rows come: when a postmaster is killed, its sessions
     still roll back, and of an UNLOGGED table made in theirs they leave half a file, at which PostgreSQL's next start
     ends for good. The ledger hears of it last: until then there is nothing that another step would take for whole.
 

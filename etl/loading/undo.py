@@ -1,8 +1,8 @@
 """Undo and redo: rows are taken back by file, within the span that the ledger has for it, under publish's locks.
 
 A row that several files hold is in the table once, under the file that brought it first. When that one is undone, the
-others must bring the row again: the ledger knows which they are (``etl.duplicate_of``, identity conflicts), and they
-are opened again in the same transaction. They keep their rows until they are published anew.
+other files must bring the row again: the ledger knows which they are (``etl.duplicate_of``, identity conflicts), and
+they are opened again in the same transaction. They keep their rows until they are published again.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def unload(
             ids=copies,
             reason=f"its bytes were unloaded by run {run_id}; load them again with --replace",
         )
-        open_leaning(connection, ids, readable)
+        open_dependants(connection, ids, readable)
     return [
         Undone(
             etl_file_id=f.etl_file_id,
@@ -160,25 +160,25 @@ def mark_unloaded(connection: Connection, ids: Sequence[int], reason: str) -> No
     execute(connection, "undo.mark_unloaded", ids=list(ids), reason=reason)
 
 
-def open_leaning(connection: Connection, ids: Sequence[int], readable: Readable) -> list[int]:
+def open_dependants(connection: Connection, ids: Sequence[int], readable: Readable) -> list[int]:
     """Open the files again that share rows with these.
 
     Raises:
         Misuse: one of them cannot be read any more, so that the shared rows would be lost.
     """
-    leaning = list(execute(connection, "undo.leaning", ids=list(ids)))
-    for row in leaning:
+    dependants = list(execute(connection, "undo.dependants", ids=list(ids)))
+    for row in dependants:
         if not readable(row.path, row.size, row.mtime):
             raise Misuse(
-                f"{row.path} shares {row.leaning_rows:,} of these rows and cannot be read again as it was loaded",
+                f"{row.path} shares {row.dependant_rows:,} of these rows and cannot be read again as it was loaded",
                 hint="they would be lost to it: unload it too, or bring it back",
             )
-    reopen_loaded(connection, [row.etl_file_id for row in leaning])
-    return [row.etl_file_id for row in leaning]
+    reopen_loaded(connection, [row.etl_file_id for row in dependants])
+    return [row.etl_file_id for row in dependants]
 
 
 def reopen_loaded(connection: Connection, ids: Sequence[int], *, replaces: bool = False) -> None:
-    """Open files for loading again; what they have in the tables stays until they are published anew.
+    """Open files for loading again; what they have in the tables stays until they are published again.
 
     replaces: the rows of the path's other versions go with it.
     """
@@ -246,8 +246,8 @@ def clear(connection: Connection, redo: Redo, verdicts: Mapping[int, FileState])
     ]
     changed += [f.etl_file_id for f in good if verdicts[f.etl_file_id] is FileState.KNOWN]
     copies = [row.etl_file_id for row in execute(connection, "undo.copies", ids=[*ids, *changed])]
-    leaning = [row.etl_file_id for row in execute(connection, "undo.leaning", ids=[*ids, *changed])]
-    reopen_loaded(connection, [i for i in (*copies, *leaning) if i not in verdicts])
+    dependants = [row.etl_file_id for row in execute(connection, "undo.dependants", ids=[*ids, *changed])]
+    reopen_loaded(connection, [i for i in (*copies, *dependants) if i not in verdicts])
 
 
 def restore(connection: Connection, etl_file_id: int, reason: str | None) -> None:

@@ -55,7 +55,7 @@ class Request:
         return {name: value for name, value in asked.items() if value and name != "run_id"}
 
     def wants_again(self, row: Row) -> bool:
-        """Whether a file that was turned down is opened again."""
+        """Whether a refused or failed file is opened again."""
         asked = self.retry or self.accepted_by is not None or row.kind == FileAway.kind
         return row.state in (FileState.REFUSED, FileState.FAILED) and (asked or ledger.outdated(row))
 
@@ -226,7 +226,7 @@ def _turn_down(connection: Connection, files: Sequence[FoundFile], rows: Sequenc
         for file, row in zip(files, rows, strict=True)
         if file.skip_reason is not None and row.state == FileState.FOUND
     }
-    ledger.turn_down(connection, errors, run_id)
+    ledger.skip(connection, errors, run_id)
 
 
 def _opened_again(

@@ -119,7 +119,7 @@ def ingest(  # noqa: PLR0913  what the command can ask for
             transaction. A file that can no longer be loaded keeps what it had.
         accepted_by: open refused and failed files again, and lift the error budget of all files given, on record under
             this name.
-        rehash: read files again that the ledger knows by path, size and mtime, and load those whose bytes are others;
+        rehash: read files again that the ledger knows by path, size and mtime, and reload those whose content changed;
             their old rows go.
         since: only files whose window ends after it; one without a window is always in.
         until: only files whose window begins before it.

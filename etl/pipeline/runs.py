@@ -19,12 +19,12 @@ from etl.settings import Settings
 
 
 def new_id(verb: str) -> str:
-    """A name for a run that no DAG gives one: the verb, the moment, and what tells it from others of that second."""
+    """A name for a run that no DAG gives one: the verb, the moment, and a part that is unique."""
     return f"{verb}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
 
 
 def begin(store: Store, run_id: str, kind: str, arguments: Mapping[str, Any]) -> None:
-    """Open a run in the ledger and drop staging that nobody will come back to.
+    """Open a run in the ledger and drop staging that no run will use again.
 
     Raises:
         EnvironmentProblem: the schema is missing or of another version.
@@ -32,8 +32,8 @@ def begin(store: Store, run_id: str, kind: str, arguments: Mapping[str, Any]) ->
     with store.loading() as connection:
         schema.require_current(connection)
         # a path may have bytes that are no text, which jsonb cannot hold
-        told = json.dumps(arguments, default=str, ensure_ascii=False).encode(errors="replace")
-        ledger.begin_run(connection, run_id, kind, told.decode())
+        text = json.dumps(arguments, default=str, ensure_ascii=False).encode(errors="replace")
+        ledger.begin_run(connection, run_id, kind, text.decode())
         if dag := arguments.get("dag"):
             with connection.begin():
                 statements.execute(connection, "ledger.end_earlier", run=run_id, dag=dag)

@@ -69,7 +69,7 @@ FROM
 INNER JOIN etl.file AS file USING (etl_file_id)
 ORDER BY wanted.position;
 
--- name: turn_down
+-- name: skip
 -- Make found files final that the listing alone decides about: skipped, refused or failed, with the reason.
 UPDATE etl.file
 SET state = verdict.state, kind = verdict.kind, reason = verdict.reason, finished_at = now(), run_id = :run

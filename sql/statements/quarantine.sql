@@ -45,7 +45,10 @@ WHERE quarantine.quarantine_id = exported.quarantine_id AND quarantine.state = '
 
 -- name: awaits_replacement
 -- One open line that was exported as a log, if there is any.
-SELECT FROM etl.quarantine WHERE state = 'open' AND exported_uid IS NOT NULL LIMIT 1;
+SELECT quarantine_id FROM etl.quarantine
+WHERE state = 'open' AND exported_uid IS NOT NULL
+ORDER BY quarantine_id
+LIMIT 1;
 
 -- name: replaced
 -- Close exported lines whose uid a row has that is published now from another file.

@@ -73,10 +73,10 @@ WITH forgotten AS (DELETE FROM etl.retired_file WHERE etl_file_id = ANY(:ids))
 
 UPDATE etl.file SET rows_pruned = 0 WHERE etl_file_id = ANY(:ids);
 
--- name: leaning
+-- name: dependants
 -- Files that depend on one of these: it was the first to bring rows that they hold too, or it has a row that conflicts
 -- with one of theirs.
-SELECT file.etl_file_id, file.path, file.size, file.mtime, sum(leaning.rows)::bigint AS leaning_rows
+SELECT file.etl_file_id, file.path, file.size, file.mtime, sum(dependants.rows)::bigint AS dependant_rows
 FROM (
     SELECT etl_file_id, rows
     FROM etl.duplicate_of
@@ -87,9 +87,9 @@ FROM (
     WHERE
         rule = 'identity_conflict' AND state = 'open'
         AND CAST(existing ->> 'etl_file_id' AS bigint) = ANY(:ids)
-) AS leaning
+) AS dependants
 INNER JOIN etl.file USING (etl_file_id)
-WHERE leaning.etl_file_id <> all(:ids) AND etl.has_rows(file.state)
+WHERE dependants.etl_file_id <> all(:ids) AND etl.has_rows(file.state)
 GROUP BY file.etl_file_id
 ORDER BY file.etl_file_id;
 

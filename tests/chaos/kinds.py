@@ -12,6 +12,8 @@ import os
 import random
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +24,8 @@ from etl import pipeline
 from etl.database import engine, schema
 from etl.database.store import Store
 from etl.settings import Settings
-from tests.chaos.processes import Process, forked, fresh
+from tests.chaos import logs
+from tests.chaos.processes import ROOT, Process, forked, fresh
 from tests.chaos.stage import NOTHING, OVER, Trial
 
 Kind = Callable[[Trial, random.Random], str]
@@ -278,7 +281,7 @@ def _kill_step(trial: Trial, rng: random.Random, victim: str) -> str:
             else:
                 raise AssertionError(f"{name} did not succeed: {process.said()[-1500:]}")
     pipeline.end(store, run)
-    store.target.dispose()
+    store.engine.dispose()
     return seen
 
 
@@ -315,6 +318,82 @@ def kill_publish_task(trial: Trial, rng: random.Random) -> str:
     return _kill_step(trial, rng, "publish")
 
 
+def replace_a_path(trial: Trial, rng: random.Random) -> str:
+    """At some step a path holds other bytes: the same rows in another order, so that each line number is another row.
+
+    Sometimes with the size and the time of the bytes before, so that only a digest tells them apart; sometimes the
+    process is killed too.
+    """
+    path = rng.choice([path for path in trial.paths if path.stat().st_size > 1_000])
+    before = path.stat()
+    trial.remember(path)
+    process = trial.ingest()
+    step = _at(trial, process, rng, LENGTHS.ingest)
+    head, lines, end = logs.split(logs.content(path))
+    rng.shuffle(lines)
+    half = path.with_suffix(".half")
+    half.write_bytes(logs.packed(path, b"".join([*head, *lines, *end])))
+    if rng.random() < 0.5:
+        os.utime(half, ns=(before.st_atime_ns, before.st_mtime_ns))
+    half.replace(path)
+    trial.remember(path)
+    if rng.random() < 0.3:
+        process.kill()
+    if (code := process.wait()) not in (0, 1, -signal.SIGKILL) or "Traceback" in process.said():
+        raise AssertionError(f"ended with {code}: {process.said()[-1500:]}")
+    return step
+
+
+def lose_the_answer_to_commit(trial: Trial, rng: random.Random) -> str:
+    """The server commits, and the client is cut off instead of being told; it has to find out by itself."""
+    folder = trial.scratch / "proxy"
+    folder.mkdir()
+    number = rng.randint(1, 40)
+    call = [sys.executable, "-m", "tests.chaos.proxy", str(folder), str(trial.server.socket()), str(number)]
+    with subprocess.Popen(call, cwd=ROOT) as proxy:
+        try:
+            while not (folder / ".s.PGSQL.5432").exists():
+                time.sleep(0.01)
+            trial.more = {"CONN_ETL_DATABASE_URL": trial.url_through(folder)}
+            process = trial.ingest()
+            code = process.wait()
+            if code not in (0, 2) or "Traceback" in process.said():
+                raise AssertionError(f"ended with {code}: {process.said()[-1500:]}")
+        finally:
+            trial.more = {}
+            proxy.kill()
+    if wrong := trial.check_rows() if code == 0 else None:
+        raise AssertionError(f"it said that all is loaded: {wrong}")
+    if not (folder / "hit").exists():
+        return OVER
+    return "4 COMMIT" if code == 0 else "4 COMMIT, given up"
+
+
+def leave_staging_to_a_reader(trial: Trial, rng: random.Random) -> str:
+    """A killed load leaves staging behind, and somebody reads it for long, as a dump does: loads go on all the same."""
+    process = trial.ingest()
+    step = trial.until(process, lambda step: step.startswith(("2", "3")))
+    time.sleep(rng.uniform(0, 0.05))
+    process.kill()
+    process.wait()
+    reader = psycopg2.connect(trial.url)
+    try:
+        with reader.cursor() as cursor:
+            cursor.execute("SELECT relname FROM pg_class WHERE relname ~ '^stage_' AND relkind = 'r'")
+            for (name,) in cursor.fetchall():
+                cursor.execute(f"LOCK TABLE etl.{name} IN ACCESS SHARE MODE")
+        begin = time.monotonic()
+        if code := (again := trial.ingest()).wait():
+            raise AssertionError(f"beside the reader it ended with {code}: {again.said()[-1500:]}")
+        if (seconds := time.monotonic() - begin) > 10 * LENGTHS.ingest + 10:
+            raise AssertionError(f"it waited for the reader: {seconds:.0f} s")
+        if wrong := trial.check_rows():
+            raise AssertionError(f"beside the reader: {wrong}")
+    finally:
+        reader.close()
+    return step
+
+
 def migrate(trial: Trial) -> None:
     """Bring the trial's database to the newest schema: nothing to do, but after a migration that died."""
     target = engine.connect_engine(engine.parse_url(trial.url), Settings())
@@ -340,6 +419,9 @@ KINDS: dict[str, tuple[Kind, int]] = {
     "clock stepped back": (step_the_clock_back, 1),
     "SIGKILL of --replace": (kill_replace, 3),
     "SIGKILL of unload": (kill_unload, 2),
+    "path replaced": (replace_a_path, 4),
+    "answer to COMMIT lost": (lose_the_answer_to_commit, 4),
+    "leftover and a reader": (leave_staging_to_a_reader, 2),
     "task stage dies": (kill_stage_task, 2),
     "task validate dies": (kill_validate_task, 2),
     "task publish dies": (kill_publish_task, 2),

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 from pathlib import Path
 
 from tests.logs import flow, flows, json_lines, tsv, write
 
 
+def content(path: Path) -> bytes:
+    """A log's bytes, unpacked."""
+    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+
+
+def packed(path: Path, data: bytes) -> bytes:
+    """The bytes as a file of this name has them."""
+    return gzip.compress(data, mtime=0) if path.suffix == ".gz" else data
+
+
+def split(data: bytes) -> tuple[list[bytes], list[bytes], list[bytes]]:
+    """Lines of a log's head, its rows, and its end."""
+    lines = data.splitlines(keepends=True)
+    rows = [line for line in lines if not line.startswith(b"#")]
+    head = [line for line in lines if line.startswith(b"#") and not line.startswith(b"#close")]
+    return head, rows, [line for line in lines if line.startswith(b"#close")]
+
+
 def make(folder: Path, rng: random.Random, rows: int) -> list[Path]:
     """Eight files with about ``rows`` rows in all, in the order in which a folder is read.
 
-    Every second tree has no row twice, so that a head start on publishing is won.
+    Every second tree has no row twice, so that speculative publishing succeeds.
     """
     day, part = folder / "2026-03-01", rows // 5
     twice = rng.random() < 0.5

@@ -34,7 +34,7 @@ def warm() -> None:
 
     gx.load()
     rules.rules("gate")
-    # parts as small as the logs, so that publishing has its head start here too
+    # parts as small as the logs, so that speculative publishing happens here too
     stage.FLUSH_BYTES, stage.PART_BYTES = 200_000, 400_000
 
 
