@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.unit.flows import header, read, values
@@ -36,5 +38,4 @@ def test_tsv_numbers_are_kept_as_they_are_written(number: str, kind: str, neighb
 def test_a_key_inside_a_text_is_not_taken_for_the_key() -> None:
     lines = [f'{{{ROW},"memo":"\\"x\\":9.5","x":1.5}}', f'{{{ROW},"x":2.5,"memo":"\\"x\\":9.5"}}']
     blocks, _ = read("".join(line + "\n" for line in lines).encode())
-    assert [row["extra"][-8:-1] for row in values(blocks)] == ['"x":1.5', '":9.5"']
-    assert '"x":2.5' in values(blocks)[1]["extra"]
+    assert [json.loads(row["extra"])["x"] for row in values(blocks)] == [1.5, 2.5]
