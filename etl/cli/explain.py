@@ -63,11 +63,13 @@ def _print(found: Explanation) -> None:
         ("window", found.window_start and f"{found.window_start} to {found.window_end or '?'}"),
         ("compression", found.compression),
         ("format", found.format and {"tsv": "Zeek TSV", "json": "JSON lines"}[found.format]),
+        ("wrapped in", ", ".join(found.wrapped_in) or None),
         ("Zeek", found.zeek),
         ("rows", found.rows if found.format else None),
         ("from", found.first),
         ("to", found.last),
         ("cut off", found.incomplete),
+        ("note", found.note),
         ("fields not in it", ", ".join(found.missing) or None),
         ("refused", found.error),
     ]

@@ -86,4 +86,4 @@ def _outcome(file: BatchFile, error: FileError | None, first: dict[bytes, int]) 
         first[digest] = file.etl_file_id
     if file.incomplete:
         return FileOutcome(file=file, state=FileState.INCOMPLETE, kind="incomplete", reason=file.incomplete)
-    return FileOutcome(file=file, state=FileState.PUBLISHED)
+    return FileOutcome(file=file, state=FileState.PUBLISHED, reason=file.reason)

@@ -199,6 +199,7 @@ def _reading(copied: _Copied, file: BatchFile) -> ledger.Reading:
         )
     return ledger.Reading(
         etl_file_id=file.etl_file_id,
+        reason=outcome.note,
         digest=outcome.digest,
         compression=outcome.compression,
         bytes_read=outcome.bytes_read,

@@ -38,6 +38,10 @@ STREAM_COLUMNS = ("_path", "@stream", "_stream", "stream")
 """
 
 
+_CONTAINER_STREAMS = frozenset({"stdout", "stderr"})
+"""What Docker and Kubernetes write into ``stream``, although Zeek has logs of these names."""
+
+
 class Names:
     """Resolves source columns to Zeek fields; one per file, since it remembers."""
 
@@ -103,7 +107,9 @@ class Names:
 
     def is_stream_name(self, column: str, value: str) -> bool:
         """Whether a value of one of ``STREAM_COLUMNS`` names a stream."""
-        return column == "_path" or self.is_own(value) or streams.is_stream(value.lower())
+        if column == "_path" or self.is_own(value):
+            return True
+        return value not in _CONTAINER_STREAMS and streams.is_stream(value.lower())
 
     def stream_of(self, members: Mapping[str, Any]) -> str | None:
         """Return the stream that a row names itself; None where it names none."""

@@ -43,6 +43,9 @@ class Explanation:
     first: datetime | None = None
     last: datetime | None = None
     incomplete: str | None = None
+    wrapped_in: list[str] = field(default_factory=list)
+    """What is taken off each line before it is a row, from outside in."""
+    note: str | None = None
     rejects: int = 0
     first_rejects: list[dict[str, Any]] = field(default_factory=list)
     error: str | None = None
@@ -98,6 +101,8 @@ def explain(path: str, settings: Settings, store: Store | None) -> Explanation:
         first=reading.first,
         last=reading.last,
         incomplete=scan.incomplete if scan else None,
+        wrapped_in=[_step(step) for step in formats[-1].wrapping] if formats else [],
+        note=scan.note if scan else None,
         rejects=reading.rejects,
         first_rejects=[_shown(reject) for reject in reading.first_rejects],
         error=str(reading.error) if reading.error else None,
@@ -126,6 +131,18 @@ def _through(reader: Reader, reading: _Reading) -> None:
         reading.of_other_logs += sum(reject.reason == OtherLog.kind for reject in block.rejects)
         reading.first_rejects += block.rejects[: SHOWN - len(reading.first_rejects)]
     reading.scan = reader.scan()
+
+
+def _step(step: str) -> str:
+    """A step of ``Format.wrapping`` in words."""
+    name, _, detail = step.partition(":")
+    return {
+        "prefix": "a prefix before the JSON",
+        "key": f"the key {detail}",
+        "csv": f"CSV with {detail!r} between its cells",
+        "header": "a header line without #",
+        "blanks": "several columns in the last cell",
+    }[name]
 
 
 def _shown(reject: Reject) -> dict[str, Any]:

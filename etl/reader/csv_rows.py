@@ -58,9 +58,14 @@ class PlainRows:
         """Rows begin with a time, headers with a name: a digit is enough to tell."""
         return self._first is None or line == self._first or not line[:2].strip(b'"- ')[:1].isdigit()
 
+    def _has_header(self, data: bytes) -> bool:
+        """Whether a line begins as the first header does."""
+        name = (self._first or b"").partition(b"\t")[0] + b"\t"
+        return data.startswith(name) or b"\n" + name in data
+
     def unwrapped(self, chunk: Chunk) -> tuple[Chunk, list[Fault]]:
         """Return the chunk as TSV, and the faults of lines that are none, blank there."""
-        if not self._is_quoted and self._first is not None and b"\n" + self._first not in chunk.data:
+        if not self._is_quoted and self._first is not None and not self._has_header(chunk.data):
             return chunk, []
         lines = chunk.data.split(b"\n")
         faults: list[Fault] = []

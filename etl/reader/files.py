@@ -197,7 +197,7 @@ class ConnReader:
             self._source = _source(self._detected, self._names)
         assert self._source is not None
         if b"\0" in chunk.data:
-            chunk = torn_apart(chunk, self._source.is_whole)
+            chunk = torn_apart(chunk, self._source.is_whole, self._holes)
         if self._detected.unwrap:
             chunk, faults = self._detected.unwrap.unwrapped(chunk)
             if faults:

@@ -82,17 +82,21 @@ class WithoutHoles:
         return b"\0" * HOLE_KEPT
 
 
-def torn_apart(chunk: Chunk, is_whole: Callable[[bytes], bool]) -> Chunk:
-    """Return the chunk where each line with long runs of NUL has only its one whole row, if it has one."""
+def torn_apart(chunk: Chunk, is_whole: Callable[[bytes], bool], holes: WithoutHoles) -> Chunk:
+    """Return the chunk where each line with long runs of NUL has only its one whole row, if it has one.
+
+    The runs count as ``holes``.
+    """
     if _RUN.search(chunk.data) is None or chunk.too_long:
         return chunk
     lines = chunk.data.split(b"\n")
     for i, line in enumerate(lines):
         if b"\0" in line and _RUN.search(line):
-            whole = [part for part in _RUN.split(line) if part.strip() and is_whole(part)]
-            others = [part for part in _RUN.split(line) if part.strip()]
-            if not others:
-                lines[i] = b""
-            elif len(whole) == 1:
-                lines[i] = whole[0]
+            parts = [part for part in _RUN.split(line) if part.strip()]
+            whole = [part for part in parts if is_whole(part)]
+            if len(whole) > 1 or (parts and not whole):
+                continue
+            lines[i] = whole[0] if whole else b""
+            holes.count += 1
+            holes.size += line.count(b"\0")
     return replace(chunk, data=b"\n".join(lines), _ends=[])

@@ -84,7 +84,7 @@ class TsvSource:
             self._open.clear()
         if after != self.format:
             self.format, self._table, self._is_other_section = after, None, False
-        if after.fields:
+        if run.data.startswith(b"#fields"):
             self._open[after.path] = len(after.fields)
         if after.path:
             self._own |= self._names.is_own(after.path)

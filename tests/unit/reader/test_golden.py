@@ -1,8 +1,9 @@
 """Each folder of tests/data/conn is a log with one defect or oddity, named by it, and what has to come of it.
 
 ``expected.json``: ``rows`` by standard name (unset ones left out, ``extra`` parsed), ``rejects`` as [line, field,
-reason], or ``error`` with a word of its message; where they matter ``extra`` (column → type), ``incomplete``,
-``compression``, and the settings ``aliases`` and ``options``. A new folder is a new test.
+reason], or ``error`` with a word of its message; where they matter ``extra`` (column → type), ``incomplete``, ``note``,
+``wrapping`` and ``compression``, the settings ``aliases`` and ``options``, and the file's ``name``. A new folder is a
+new test.
 """
 
 from __future__ import annotations
@@ -26,26 +27,30 @@ def test_golden(case: str) -> None:
     folder = CASES / case
     wanted = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
     (source,) = folder.glob("input.*")
-    options = ReadOptions(aliases=wanted.get("aliases", {}), **wanted.get("options", {}))
+    given = {name: tuple(v) if isinstance(v, list) else v for name, v in wanted.get("options", {}).items()}
+    options = ReadOptions(aliases=wanted.get("aliases", {}), **given)
+    name = wanted.get("name", "")
     if "error" in wanted:
         with pytest.raises(FileError) as caught:
-            read(source, options)
+            read(source, options, name)
         assert caught.value.kind == wanted["error"]
         assert wanted.get("message", "") in str(caught.value)
         return
-    blocks, scan = read(source, options)
+    blocks, scan = read(source, options, name)
     assert [plain(row) for block in blocks for row in block.frame.iter_rows(named=True)] == wanted["rows"]
     rejects = [reject for block in blocks for reject in block.rejects]
     assert [[reject.line, reject.field, reject.reason] for reject in rejects] == wanted["rejects"]
     assert scan.rows_read == len(wanted["rows"]) + len(rejects)
     assert scan.incomplete == wanted.get("incomplete")
+    assert scan.note == wanted.get("note")
+    assert list(scan.formats[-1].wrapping if scan.formats else ()) == wanted.get("wrapping", [])
     assert scan.extra == wanted.get("extra", scan.extra)
     assert scan.compression == wanted.get("compression", scan.compression)
 
 
-def read(source: Path, options: ReadOptions) -> tuple[list[Block], Scan]:
+def read(source: Path, options: ReadOptions, name: str) -> tuple[list[Block], Scan]:
     with source.open("rb") as stream:
-        reader = ConnReader(stream, options=options)
+        reader = ConnReader(stream, options=options, name=name)
         return list(reader), reader.scan()
 
 
