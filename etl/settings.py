@@ -32,7 +32,7 @@ Hour = Annotated[int, Field(ge=0, le=23)]
 AliasSet = Literal["ecs", "ossem"]
 StreamName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
 Severity = Literal["critical", "warning", "info"]
-Alert = Literal["file", "rule", "hole", "lag", "quarantine", "disk"]
+Alert = Literal["file", "rule", "gap", "lag", "quarantine", "disk"]
 PREFIX = "CONN_ETL_"
 NOT_SETTINGS = frozenset(
     {"CONN_ETL_IMAGE", "CONN_ETL_TEST_SERVER", "CONN_ETL_TEST_CITUS_URL", "CONN_ETL_SCREENSHOTS"}
@@ -182,7 +182,7 @@ class Settings(BaseSettings):
         (), description="hours (UTC) when a missing file is expected and not reported"
     )
     alert_on: tuple[Alert, ...] = Field(
-        ("file", "rule", "hole", "lag", "quarantine", "disk"),
+        ("file", "rule", "gap", "lag", "quarantine", "disk"),
         description="kinds of problems that send an alert",
     )
     alert_rows: int = Field(10, gt=0, description="a rule with fewer failed rows than this is a warning")
