@@ -5,7 +5,6 @@ PostgreSQL holds no text that is not UTF-8, so a local name of other bytes stand
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from contextlib import suppress
@@ -14,10 +13,12 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote_to_bytes
 
-from etl.errors import ConnEtlError, FileAway, FileError, Gone, NotALog, TooLarge, Unreadable
+from etl.errors import ConnEtlError, FileAway, FileError, Gone, NotAConnLog, NotALog, Unreadable
+from etl.reader.compression import Decompressed
 from etl.source import archives, local, remote, stdin
 from etl.source.names import PACKED, base
 
+_HEAD = 1 << 30
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -34,20 +35,6 @@ def _is_utf8(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-LONGEST_PATH = 2_000
-"""Bytes of a path that the ledger's index can hold; Linux has 4,096."""
-
-
-def bounded(path: str) -> tuple[str, FileError | None]:
-    """A path as the ledger can hold it, and why the file is not read where that is not the path itself."""
-    raw = path.encode()
-    if len(raw) <= LONGEST_PATH:
-        return path, None
-    digest = hashlib.sha256(raw).hexdigest()[:16]
-    short = f"{raw[: LONGEST_PATH - 100].decode(errors='ignore')}…{digest}"
-    return short, TooLarge(f"its path has {len(raw):,} bytes, more than {LONGEST_PATH:,}", hint="move it up")
 
 
 def legible(text: str) -> str:
@@ -168,6 +155,20 @@ def _member_status(archive: str, name: str) -> tuple[int, datetime] | None:
     identity = identity_of(archive)
     member = archives.members(identity, opened_itself).get(name)
     return None if member is None else (member.size, identity.mtime)
+
+
+def no_log(text: str) -> FileError | None:
+    """Why a file can hold no log, by its first bytes; None for one that may, or that cannot be read."""
+    from etl.reader.signatures import refuse
+
+    try:
+        with opened(text) as stream:
+            refuse(next(iter(Decompressed(stream, max_bytes=_HEAD)), b""))
+    except NotALog as error:
+        return NotAConnLog(str(error.args[0]), hint=error.hint)
+    except ConnEtlError:
+        return None  # reading it says why
+    return None
 
 
 def other_form(text: str) -> str | None:

@@ -144,5 +144,5 @@ def test_a_path_that_is_too_long_for_the_ledger_stops_nothing(store: Store, ask:
     write(tmp_path / os.fsdecode(b"conn.\xff.log"), tsv(flows(3, 10)))
     for _ in range(2):
         results: list[Any] = pipeline.ingest(store, [str(tmp_path)]).results
-        assert sorted(result.state for result in results) == ["published", "published", "refused"]
-    assert ask("SELECT state, kind FROM etl.file WHERE rows_loaded IS NULL") == [("refused", "too_large")]
+        assert sorted(result.state for result in results) == ["failed", "published", "published"]
+    assert ask("SELECT state, kind FROM etl.file WHERE rows_loaded IS NULL") == [("failed", "path_too_long")]
