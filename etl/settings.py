@@ -53,8 +53,10 @@ def _duration(value: object) -> object:
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 PATTERN_PARTS = ("{sensor}", "{date}")
-FIRST_DAY = datetime(1990, 1, 1, tzinfo=UTC)
-"""The first day that zeek.conn can have."""
+FIRST_DAY = datetime(1970, 1, 1, tzinfo=UTC)
+"""The first day that zeek.conn can have (etl.ensure_partition)."""
+ZEEK_BEGINS = datetime(1990, 1, 1, tzinfo=UTC)
+"""An earlier time is a clock that was not set, unless the settings say that it may be one."""
 
 
 def _checked(pattern: str) -> str:
@@ -161,7 +163,8 @@ class Settings(BaseSettings):
         0.05, ge=0, le=1, description="share of bad rows that a larger file may have"
     )
     earliest: datetime = Field(
-        FIRST_DAY, description="rows before this time go to quarantine as time_out_of_range"
+        ZEEK_BEGINS,
+        description="rows before this time go to quarantine as time_out_of_range; not before 1970",
     )
     latest_after_first_seen: Duration = Field(
         timedelta(days=1),
@@ -262,10 +265,10 @@ class Settings(BaseSettings):
     @field_validator("earliest")
     @classmethod
     def _within_the_table(cls, earliest: datetime) -> datetime:
-        """UTC where no zone is named; the table has no days before 1990 (etl.ensure_partition)."""
+        """UTC where no zone is named; the table has no days before 1970."""
         moment = earliest if earliest.tzinfo else earliest.replace(tzinfo=UTC)
         if moment < FIRST_DAY:
-            raise ValueError("the table begins with 1990")
+            raise ValueError("the table begins with 1970")
         return moment
 
     def read_options(self) -> ReadOptions:

@@ -30,7 +30,7 @@ NO_LOGS: dict[str, tuple[bytes, str]] = {
 DOCUMENTS = ["README.md", "rotate.sh", "local.zeek", "notes.rst", "conn.log.sha256", "node.cfg", "index.html"]
 REFUSED: dict[str, bytes] = {
     # may hold a log, in another form: nothing is passed over in silence
-    "app.ndjson": b'{"level":"info","msg":"started"}\n{"level":"warn","msg":"slow"}\n' * 5,
+    "app.ndjson": b'{"level":"info","name":"a"}\n{"level":"warn","name":"b"}\n' * 5,
     "state.bin": bytes(range(256)) * 40,  # encrypted, or packed by something unknown
     "notes.txt": b"remember to rotate\nand to pack\n",
     "conn.utf16.log": "\ufeffuid\tts\n".encode("utf-16-le"),
