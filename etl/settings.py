@@ -117,6 +117,9 @@ class Settings(BaseSettings):
         None, description="PostgreSQL URI of a login that can only read, for `conn-etl query`"
     )
     log_dir: str | None = Field(None, description="folder or URL that the DAGs scan for rotated logs")
+    allowed_paths: tuple[str, ...] = Field(
+        ("/", "s3://"), description="folders and beginnings of URLs that the DAGs' param path may name"
+    )
     home: Path | None = Field(None, description="folder for the embedded server and temporary files")
 
     path_patterns: tuple[str, ...] = Field(

@@ -25,7 +25,7 @@ from etl.errors import (
     Unreadable,
 )
 from etl.models import FoundFile
-from etl.source import archives, local, remote, stdin
+from etl.source import archives, credentials, local, remote, stdin
 from etl.source.archive_member import Member
 from etl.source.names import NEVER, base, is_document, is_other
 from etl.source.paths import (
@@ -60,12 +60,13 @@ def listed(paths: Iterable[str], sensors: Sensors | None = None) -> Iterator[Fou
     A path given itself is taken whatever its name; in a folder, files that another Zeek log names come back skipped.
 
     Raises:
-        Misuse: a path does not exist.
+        Misuse: a path does not exist, or is a URL with credentials.
         EnvironmentProblem: a folder given may not be read, or a store refuses.
         StorageAway: a store cannot be reached.
     """
     chosen = sensors or Sensors()
     for given in paths:
+        credentials.refuse(given)
         if stdin.is_stdin(given):
             yield from _itself(_piped(given), chosen)
         elif remote.is_remote(given):

@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 
 from etl.errors import ConnEtlError, FileAway, FileError, Gone, NotAConnLog, NotALog, Unreadable
 from etl.reader.compression import Decompressed
-from etl.source import archives, local, remote, stdin
+from etl.source import archives, credentials, local, remote, stdin
 from etl.source.names import PACKED, base
 
 _HEAD = 1 << 30
@@ -50,7 +50,8 @@ def local_path(text: str) -> Path:
 
 
 def named(target: str) -> str:
-    """A file as the ledger names it, whether it is still there or not."""
+    """A file as the ledger names it, whether it is still there or not; raises Misuse for a URL with credentials."""
+    credentials.refuse(target)
     if remote.is_remote(target) or stdin.is_stdin(target):
         return target
     return ledger_path(os.path.abspath(local_path(target)))  # noqa: PTH100  as in listed()
