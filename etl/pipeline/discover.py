@@ -55,7 +55,7 @@ class Request:
         return {name: value for name, value in asked.items() if value and name != "run_id"}
 
     def wants_again(self, row: Row) -> bool:
-        """Whether a file that was turned down is opened again."""
+        """Whether a file that was refused or failed is opened again."""
         asked = self.retry or self.accepted_by is not None or row.kind == FileAway.kind
         return row.state in (FileState.REFUSED, FileState.FAILED) and (asked or ledger.outdated(row))
 
@@ -67,7 +67,7 @@ class ScanResult:
     given: list[int] = field(default_factory=list)
     """Every file, each once."""
     usable: list[int] = field(default_factory=list)
-    """Those of them that the listing did not turn down."""
+    """Those of them that the listing did not skip."""
     waiting: list[Waiting] = field(default_factory=list)
     """The open ones: in the order of the given paths, then window, then path."""
     incomplete: list[WaitingFile] = field(default_factory=list)

@@ -1,7 +1,7 @@
 """The logs under the given paths. Sources are only read: never moved, renamed or deleted.
 
 A tree is walked folder by folder, so memory follows the largest folder and not the tree. What is passed over comes back
-turned down with its reason; only dot files and ``current`` folders are not mentioned.
+with the reason to skip it; only dot files and ``current`` folders are not mentioned.
 """
 
 from __future__ import annotations
