@@ -32,7 +32,7 @@ Hour = Annotated[int, Field(ge=0, le=23)]
 AliasSet = Literal["ecs", "ossem"]
 StreamName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
 Severity = Literal["critical", "warning", "info"]
-Alert = Literal["file", "rule", "hole", "lag", "quarantine", "disk"]
+Alert = Literal["file", "rule", "gap", "lag", "quarantine", "disk"]
 PREFIX = "CONN_ETL_"
 NOT_SETTINGS = frozenset(
     {"CONN_ETL_IMAGE", "CONN_ETL_TEST_SERVER", "CONN_ETL_TEST_CITUS_URL", "CONN_ETL_SCREENSHOTS"}
@@ -53,8 +53,10 @@ def _duration(value: object) -> object:
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 PATTERN_PARTS = ("{sensor}", "{date}")
-FIRST_DAY = datetime(1990, 1, 1, tzinfo=UTC)
-"""The first day that zeek.conn can have."""
+FIRST_DAY = datetime(1970, 1, 1, tzinfo=UTC)
+"""The first day that zeek.conn can have (etl.ensure_partition)."""
+ZEEK_BEGINS = datetime(1990, 1, 1, tzinfo=UTC)
+"""An earlier time is a clock that was not set, unless the settings say that it may be one."""
 
 
 def _checked(pattern: str) -> str:
@@ -115,6 +117,9 @@ class Settings(BaseSettings):
         None, description="PostgreSQL URI of a login that can only read, for `conn-etl query`"
     )
     log_dir: str | None = Field(None, description="folder or URL that the DAGs scan for rotated logs")
+    allowed_paths: tuple[str, ...] = Field(
+        ("/", "s3://"), description="folders and beginnings of URLs that the DAGs' param path may name"
+    )
     home: Path | None = Field(None, description="folder for the embedded server and temporary files")
 
     path_patterns: tuple[str, ...] = Field(
@@ -161,7 +166,8 @@ class Settings(BaseSettings):
         0.05, ge=0, le=1, description="share of bad rows that a larger file may have"
     )
     earliest: datetime = Field(
-        FIRST_DAY, description="rows before this time go to quarantine as time_out_of_range"
+        ZEEK_BEGINS,
+        description="rows before this time go to quarantine as time_out_of_range; not before 1970",
     )
     latest_after_first_seen: Duration = Field(
         timedelta(days=1),
@@ -182,7 +188,7 @@ class Settings(BaseSettings):
         (), description="hours (UTC) when a missing file is expected and not reported"
     )
     alert_on: tuple[Alert, ...] = Field(
-        ("file", "rule", "hole", "lag", "quarantine", "disk"),
+        ("file", "rule", "gap", "lag", "quarantine", "disk"),
         description="kinds of problems that send an alert",
     )
     alert_rows: int = Field(10, gt=0, description="a rule with fewer failed rows than this is a warning")
@@ -262,10 +268,10 @@ class Settings(BaseSettings):
     @field_validator("earliest")
     @classmethod
     def _within_the_table(cls, earliest: datetime) -> datetime:
-        """UTC where no zone is named; the table has no days before 1990 (etl.ensure_partition)."""
+        """UTC where no zone is named; the table has no days before 1970."""
         moment = earliest if earliest.tzinfo else earliest.replace(tzinfo=UTC)
         if moment < FIRST_DAY:
-            raise ValueError("the table begins with 1990")
+            raise ValueError("the table begins with 1970")
         return moment
 
     def read_options(self) -> ReadOptions:

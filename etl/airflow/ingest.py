@@ -124,13 +124,15 @@ def discover(
     params: dict[str, Any], run_id: str, outlet_events: OutletEventAccessors, ti: RuntimeTaskInstance
 ) -> list[int]:
     """Claim the files that wait for this run, cut into batches; a retry claims them again."""
-    from etl import pipeline
+    from etl import pipeline, source
     from etl.database import lineage
     from etl.errors import Misuse
 
     store = _impatient(_store()) if params["now"] else _store()
     if not (path := params["path"] or store.settings.log_dir):
         raise Misuse("no folder of logs was given", hint="set the param path, or CONN_ETL_LOG_DIR")
+    if params["path"]:
+        source.require_allowed(path, store.settings.allowed_paths)
     since, until = _moment(params["since"]), _moment(params["until"])
     asked = {"path": path, "since": since, "until": until, "now": params["now"], "dag": ti.dag_id}
     pipeline.begin(store, run_id, "dag", asked)

@@ -18,14 +18,14 @@ from etl.errors import NothingToLoad
 from etl.models import FileState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from etl.database.store import Store
     from etl.pipeline import FileResult, Summary
 
 SHOWN = 20
 """Files that the summary names; ``status`` has the others."""
-NOT_THIS_LOG = frozenset({"not_a_conn_log", "other_log", "not_a_file"})
+NOT_THIS_LOG = frozenset({"not_a_conn_log", "other_log", "not_a_file", "not_a_log"})
 
 Paths = Annotated[
     list[str], typer.Argument(help="Log files, folders or URLs such as s3://bucket/prefix; - reads stdin.")
@@ -90,10 +90,11 @@ def ingest(  # noqa: PLR0913  a parameter is an option of the command
         _dry_run(_given(paths), first, last, as_json=as_json)
         return
     target, begun = store(), time.monotonic()
+    given = _given(paths)
     with _progress(quiet=as_json) as step:
         summary = pipeline.ingest(
             target,
-            _given(paths),
+            given,
             retry=retry,
             replace=replace,
             accepted_by=shared.actor() if accept else None,
@@ -108,7 +109,7 @@ def ingest(  # noqa: PLR0913  a parameter is an option of the command
         _print(summary, time.monotonic() - begun)
     if not no_check:
         _check_days(target, summary, quiet=as_json)
-    _exit(summary)
+    _exit(summary, given)
 
 
 def _check_days(target: Store, summary: Summary, *, quiet: bool) -> None:
@@ -175,14 +176,25 @@ def as_object(summary: Summary) -> dict[str, Any]:
     }
 
 
-def _exit(summary: Summary) -> None:
+def _exit(summary: Summary, paths: list[str]) -> None:
     if summary.problem is not None:
         raise summary.problem
-    if not summary.results or all(r.kind in NOT_THIS_LOG for r in summary.results):
+    if _nothing_to_load(summary.results, paths):
         reasons = "; ".join(f"{r.path}: {r.reason}" for r in summary.results[:3])
         raise NothingToLoad(f"no conn log in what was given ({reasons or 'no file at all'})")
     if summary.became_bad:
         raise typer.Exit(1)
+
+
+def _nothing_to_load(results: Sequence[FileResult], paths: list[str]) -> bool:
+    """Whether what was given holds no conn log; a folder of other logs that were all skipped is no mistake."""
+    from etl import source
+
+    if not all(result.kind in NOT_THIS_LOG for result in results):
+        return False
+    given = {source.named(path) for path in paths}
+    skipped = (r.state == FileState.SKIPPED and r.path not in given for r in results)
+    return not results or not all(skipped)
 
 
 def _print(summary: Summary, seconds: float) -> None:
@@ -261,7 +273,7 @@ def _dry_run(paths: list[str], since: datetime | None, until: datetime | None, *
             [(r.state, r.rows_read, r.rows_quarantined, relative(r.path), r.reason) for r in found],
         )
         out.print("Dry run: files were read and mapped; rules were not checked and nothing was written.")
-    if all(r.kind in NOT_THIS_LOG for r in found):
+    if _nothing_to_load(found, paths):
         raise NothingToLoad("no conn log in what was given")
     if any(r.state in (FileState.REFUSED, FileState.FAILED) for r in found):
         raise typer.Exit(1)

@@ -78,6 +78,8 @@ def _text(value: Any) -> str:
 
     from pydantic import ByteSize
 
+    from etl import source
+
     if value is None:
         return ""
     if isinstance(value, timedelta):
@@ -87,8 +89,8 @@ def _text(value: Any) -> str:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, (dict, tuple, list)):
-        return json.dumps(value, default=_plain, ensure_ascii=False)
-    return str(value)
+        return source.masked(json.dumps(value, default=_plain, ensure_ascii=False))
+    return source.masked(str(value))
 
 
 def _plain(value: Any) -> Any:

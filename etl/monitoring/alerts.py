@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from etl.database.engine import free_bytes
 from etl.database.statements import execute
 from etl.database.store import Store
-from etl.monitoring.windows import holes, lagging
+from etl.monitoring.windows import gaps, lagging
 from etl.settings import Settings
 
 LOOK_BACK = timedelta(hours=25)
@@ -94,7 +94,7 @@ def collect(
 def _by_windows(
     connection: Connection, settings: Settings, since: datetime
 ) -> Iterator[tuple[str, str, str]]:
-    for gap in holes(connection, settings, since=since):
-        yield f"hole:{gap.sensor}@{gap.window_start:%Y-%m-%d %H:%M}", "critical", str(gap)
+    for gap in gaps(connection, settings, since=since):
+        yield f"gap:{gap.sensor}@{gap.window_start:%Y-%m-%d %H:%M}", "critical", str(gap)
     for lag in lagging(connection, settings):
         yield f"lag:{lag.sensor}", "critical", str(lag)

@@ -7,6 +7,7 @@ Beside them Airflow sends its own (tasks, runs, pools, schedulers) by StatsD or 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -24,7 +25,7 @@ from etl.database.engine import free_bytes
 from etl.database.statements import execute
 from etl.database.store import Store
 from etl.models import FileState
-from etl.monitoring.windows import RECENT, holes
+from etl.monitoring.windows import RECENT, Gap, gaps
 from etl.settings import Settings
 
 Values = Sequence[tuple[Sequence[str], float]]
@@ -78,7 +79,7 @@ def _registry(metrics: Sequence[Metric]) -> CollectorRegistry:
 def collect(connection: Connection, settings: Settings) -> list[Metric]:
     """All metrics, outside a transaction."""
     since = datetime.now(UTC) - RECENT
-    missing = [hole.sensor for hole in holes(connection, settings, since=since)]
+    missing = gaps(connection, settings, since=since)
     free = free_bytes(connection)
     with connection.begin():
         return [
@@ -174,14 +175,16 @@ def _progress(connection: Connection) -> Iterator[Metric]:
             )
 
 
-def _delay(connection: Connection, missing: Sequence[str]) -> Iterator[Metric]:
+def _delay(connection: Connection, missing: Sequence[Gap]) -> Iterator[Metric]:
     lags = _rows(connection, "lag")
     behind = [([row.sensor], row.behind) for row in lags if row.behind is not None]
     yield _gauge("lag_seconds", "Since the end of the sensor's newest loaded window", ["sensor"], behind)
     newest = [([row.sensor], row.newest_row) for row in lags if row.newest_row is not None]
     yield _gauge("newest_row_timestamp_seconds", "Start of the newest connection", ["sensor"], newest)
-    sensors = sorted({row.sensor for row in lags} | set(missing))
-    counts = [([sensor], float(missing.count(sensor))) for sensor in sensors]
+    windows = Counter({row.sensor: 0 for row in lags})
+    for gap in missing:
+        windows[gap.sensor] += gap.windows
+    counts = [([sensor], float(count)) for sensor, count in sorted(windows.items())]
     yield _gauge("missing_windows", "Windows of the last two days that no file covers", ["sensor"], counts)
 
 

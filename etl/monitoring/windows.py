@@ -1,14 +1,17 @@
-"""Missing windows and lag, from the ledger alone: what ``close`` asks at the end of every hourly run.
+"""Gaps and lag, from the ledger alone: what ``close`` asks at the end of every hourly run.
 
-Windows are the rotation's, told by file names. A hole counts only between a sensor's first and last window; hours in
-which a sensor is known to be silent are a setting. A sensor is behind when its next window is overdue: one of its own
-intervals after the newest, silent hours not counted.
+Windows are the rotation's, as file names state them. A gap counts only between a sensor's first and last window; hours
+in which no file is expected are a setting. A sensor is behind when its next window is overdue: one of its own intervals
+after the newest, quiet hours not counted. Nothing here grows with the length of a silence: a short gap is one for each
+window, a long one is a single gap with the number of its windows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import itertools
+import math
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,21 +24,32 @@ from etl.settings import Settings
 OLD = timedelta(days=7)
 """A sensor that is further behind has ended, or its logs were loaded late on purpose."""
 RECENT = timedelta(days=2)
-"""Older holes were said often enough."""
+"""Older gaps were reported by an earlier run."""
+LISTED = 48
+"""Windows of a gap that are listed one by one, two days of hourly logs; sql/views/completeness.sql has the same."""
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Hole:
-    """A window that no file covers."""
+class Gap:
+    """One window that no file covers, or a long silence of many."""
 
     sensor: str
     window_start: datetime
     window_end: datetime
+    windows: int = 1
+    """How many windows are missing, those within quiet hours left out."""
 
     def __str__(self) -> str:
         """For a person."""
         name = f"{self.sensor}: " if self.sensor else ""
-        return f"{name}no log from {self.window_start:%Y-%m-%d %H:%M} to {self.window_end:%Y-%m-%d %H:%M} UTC"
+        span = f"{self.window_start:%Y-%m-%d %H:%M} to {self.window_end:%Y-%m-%d %H:%M} UTC"
+        if self.windows == 1:
+            return f"{name}no log from {span}"
+        length = self.window_end - self.window_start
+        lasting = f"{length.days:,} days" if length >= 2 * DAY else f"{length // HOUR} hours"
+        return f"{name}no logs from {span}, {lasting} ({self.windows:,} windows)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,12 +66,12 @@ class Lag:
         return f"{name} ends at {self.newest_window_end:%Y-%m-%d %H:%M} UTC, {self.behind} ago"
 
 
-def holes(connection: Connection, settings: Settings, *, since: datetime | None = None) -> list[Hole]:
+def gaps(connection: Connection, settings: Settings, *, since: datetime | None = None) -> list[Gap]:
     """Windows that are missing and end after ``since``, by sensor and time; quiet hours are left out."""
     with connection.begin():
-        rows = execute(connection, "completeness.holes", since=since, **quiet(settings))
-        found = _at_own_intervals([Hole(**row) for row in rows.mappings()], settings)
-    return [hole for hole in found if since is None or hole.window_end > since]
+        rows = execute(connection, "completeness.gaps", since=since, **quiet(settings))
+        missing = [Gap(**row) for row in rows.mappings()]
+    return [gap for gap in counted(missing, settings) if since is None or gap.window_end > since]
 
 
 def quiet(settings: Settings) -> dict[str, list[Any]]:
@@ -71,24 +85,71 @@ def quiet(settings: Settings) -> dict[str, list[Any]]:
     }
 
 
-def _at_own_intervals(holes: Sequence[Hole], settings: Settings) -> list[Hole]:
-    """Cut holes by the interval that a sensor's settings name, where the view had to learn one."""
-    found: list[Hole] = []
-    for hole in holes:
-        own = settings.sensors.get(hole.sensor)
-        length = own.interval if own and own.interval else hole.window_end - hole.window_start
-        if length == hole.window_end - hole.window_start:
-            found.append(hole)
-            continue
-        if found and found[-1].sensor == hole.sensor and found[-1].window_end == hole.window_start:
-            last = found.pop()
-            hole = Hole(sensor=hole.sensor, window_start=last.window_start, window_end=hole.window_end)  # noqa: PLW2901
-        start = hole.window_start
-        while start < hole.window_end:
-            end = min(start + length, hole.window_end)
-            found.append(Hole(sensor=hole.sensor, window_start=start, window_end=end))
-            start = end
+def counted(missing: Sequence[Gap], settings: Settings) -> list[Gap]:
+    """Gaps at the intervals that sensors' settings name, where the view had to learn one, without quiet windows.
+
+    Args:
+        missing: as the view has them, by sensor and time; adjacent ones are one silence.
+        settings: intervals and quiet hours.
+    """
+    found: list[Gap] = []
+    for sensor, group in itertools.groupby(missing, key=lambda gap: gap.sensor):
+        own = settings.sensors.get(sensor)
+        interval = own.interval if own else None
+        silent = quiet_hours(sensor, settings)
+        for gap in _joined(group) if interval else group:
+            found += _pieces(gap, interval, silent)
     return found
+
+
+def quiet_hours(sensor: str, settings: Settings) -> Collection[int]:
+    """Hours (UTC) in which no file of a sensor is expected."""
+    own = settings.sensors.get(sensor)
+    return settings.quiet_hours if own is None or own.quiet_hours is None else own.quiet_hours
+
+
+def _joined(missing: Iterator[Gap]) -> Iterator[Gap]:
+    """Adjacent gaps of one sensor as one."""
+    last: Gap | None = None
+    for gap in missing:
+        if last is not None and last.window_end == gap.window_start:
+            last = Gap(sensor=gap.sensor, window_start=last.window_start, window_end=gap.window_end)
+            continue
+        if last is not None:
+            yield last
+        last = gap
+    if last is not None:
+        yield last
+
+
+def _pieces(gap: Gap, interval: timedelta | None, silent: Collection[int]) -> Iterator[Gap]:
+    """A gap window by window, or as one where that would be more than ``LISTED``."""
+    length = gap.window_end - gap.window_start
+    windows = -(-length // interval) if interval else gap.windows
+    if windows > LISTED:
+        heard = math.ceil(windows * (awake(gap.window_start, gap.window_end, silent) / length))
+        if heard:
+            yield replace(gap, windows=heard)
+        return
+    interval = interval or length
+    start = gap.window_start
+    while start < gap.window_end:
+        end = min(start + interval, gap.window_end)
+        if awake(start, end, silent):
+            yield Gap(sensor=gap.sensor, window_start=start, window_end=end)
+        start = end
+
+
+def awake(start: datetime, end: datetime, silent: Collection[int]) -> timedelta:
+    """The time between two moments without the quiet hours, as long as the silence may be."""
+    days = max((end - start) // DAY, 0)
+    total = days * (24 - len(set(silent))) * HOUR
+    at = start.astimezone(UTC) + days * DAY
+    while at < end:
+        next_hour = min(at.replace(minute=0, second=0, microsecond=0) + HOUR, end)
+        total += next_hour - at if at.hour not in silent else timedelta(0)
+        at = next_hour
+    return total
 
 
 def lagging(connection: Connection, settings: Settings) -> list[Lag]:
@@ -98,7 +159,7 @@ def lagging(connection: Connection, settings: Settings) -> list[Lag]:
     return [
         Lag(sensor=row.sensor, newest_window_end=row.newest_window_end, behind=row.behind)
         for row in rows
-        if _awake(row, settings) > settings.max_lag + _interval(row.sensor, row.length, settings)
+        if _overdue(row, settings) > settings.max_lag + _interval(row.sensor, row.length, settings)
     ]
 
 
@@ -107,21 +168,15 @@ def _interval(sensor: str, length: timedelta | None, settings: Settings) -> time
     return (own and own.interval) or length or timedelta(0)
 
 
-def _awake(row: sa.Row[Any], settings: Settings) -> timedelta:
-    """How long a sensor is behind, without the hours in which it is known to be silent."""
-    own = settings.sensors.get(row.sensor)
-    silent = settings.quiet_hours if own is None or own.quiet_hours is None else own.quiet_hours
-    at, end, awake = row.newest_window_end.astimezone(UTC), row.newest_window_end + row.behind, timedelta(0)
-    while at < end:
-        next_hour = min(at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1), end)
-        awake += next_hour - at if at.hour not in silent else timedelta(0)
-        at = next_hour
-    return awake
+def _overdue(row: sa.Row[Any], settings: Settings) -> timedelta:
+    """How long a sensor is behind, without its quiet hours."""
+    end = row.newest_window_end
+    return awake(end, end + row.behind, quiet_hours(row.sensor, settings))
 
 
 def remarks(connection: Connection, settings: Settings) -> list[str]:
-    """What an hourly run says at its end: recent holes and sensors that are behind, a sentence each."""
+    """What an hourly run says at its end: recent gaps and sensors that are behind, a sentence each."""
     since = datetime.now(UTC) - RECENT
     return [
-        str(found) for found in (*holes(connection, settings, since=since), *lagging(connection, settings))
+        str(found) for found in (*gaps(connection, settings, since=since), *lagging(connection, settings))
     ]

@@ -67,7 +67,7 @@ class ScanResult:
     given: list[int] = field(default_factory=list)
     """Every file, each once."""
     usable: list[int] = field(default_factory=list)
-    """Those of them that the listing did not turn down."""
+    """Those of them that the listing did not skip."""
     waiting: list[Waiting] = field(default_factory=list)
     """The open ones: in the order of the given paths, then window, then path."""
     incomplete: list[WaitingFile] = field(default_factory=list)

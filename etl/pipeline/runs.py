@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from etl import source
 from etl.database import schema, statements
 from etl.database.store import Store
 from etl.loading import batch, ledger
@@ -32,12 +33,22 @@ def begin(store: Store, run_id: str, kind: str, arguments: Mapping[str, Any]) ->
     with store.loading() as connection:
         schema.require_current(connection)
         # a path may have bytes that are no text, which jsonb cannot hold
-        text = json.dumps(arguments, default=str, ensure_ascii=False).encode(errors="replace")
+        asked = json.dumps(_without_credentials(arguments), default=str, ensure_ascii=False)
+        text = asked.encode(errors="replace")
         ledger.begin_run(connection, run_id, kind, text.decode())
         if dag := arguments.get("dag"):
             with connection.begin():
                 statements.execute(connection, "ledger.end_earlier", run=run_id, dag=dag)
         _drop_orphans(store, connection)
+
+
+def _without_credentials(value: Any) -> Any:
+    """The arguments of a call as they may be stored."""
+    if isinstance(value, Mapping):
+        return {name: _without_credentials(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_credentials(each) for each in value]
+    return source.masked(value) if isinstance(value, str) else value
 
 
 def _drop_orphans(store: Store, connection: Connection) -> None:

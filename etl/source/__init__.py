@@ -1,6 +1,7 @@
 """Where rotated logs are, which of them are complete, and how one is opened: folders, archives and object stores."""
 
 from etl.source.complete import complete_at, content, half_written, has_end, is_complete, overlaps
+from etl.source.credentials import masked, require_allowed
 from etl.source.listing import listed
 from etl.source.names import PACKED, base
 from etl.source.paths import (
@@ -36,10 +37,12 @@ __all__ = [
     "legible",
     "listed",
     "local_path",
+    "masked",
     "named",
     "opened",
     "other_form",
     "overlaps",
+    "require_allowed",
     "status_of",
     "tail",
     "take_stdin",

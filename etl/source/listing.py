@@ -1,7 +1,7 @@
 """The logs under the given paths. Sources are only read: never moved, renamed or deleted.
 
 A tree is walked folder by folder, so memory follows the largest folder and not the tree. What is passed over comes back
-turned down with its reason; only dot files and ``current`` folders are not mentioned.
+with the reason to skip it; only dot files and ``current`` folders are not mentioned.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from etl.errors import (
     Unreadable,
 )
 from etl.models import FoundFile
-from etl.source import archives, local, remote, stdin
+from etl.source import archives, credentials, local, remote, stdin
 from etl.source.archive_member import Member
-from etl.source.names import NEVER, base, is_other
+from etl.source.names import NEVER, base, is_document, is_other
 from etl.source.paths import (
-    bounded,
     ledger_path,
     legible,
     local_path,
     mtime_of,
+    no_log,
     opened_itself,
     other_form,
     status_of,
@@ -60,14 +60,15 @@ def listed(paths: Iterable[str], sensors: Sensors | None = None) -> Iterator[Fou
     A path given itself is taken whatever its name; in a folder, files that another Zeek log names come back skipped.
 
     Raises:
-        Misuse: a path does not exist.
+        Misuse: a path does not exist, or is a URL with credentials.
         EnvironmentProblem: a folder given may not be read, or a store refuses.
         StorageAway: a store cannot be reached.
     """
     chosen = sensors or Sensors()
     for given in paths:
+        credentials.refuse(given)
         if stdin.is_stdin(given):
-            yield _found(_piped(given), chosen)
+            yield from _itself(_piped(given), chosen)
         elif remote.is_remote(given):
             yield from _remote(given, chosen)
         else:
@@ -89,7 +90,7 @@ def _local(given: str, sensors: Sensors) -> Iterator[FoundFile]:
         why = getattr(error, "strerror", None) or error
         raise Misuse(f"{ledger_path(given)}: {why}", hint="give a log, or a folder of logs") from error
     if not is_folder:
-        yield from _expanded(_entry(path), sensors)
+        yield from _itself(_entry(path), sensors)
         return
     if not os.access(path, os.R_OK | os.X_OK):
         raise EnvironmentProblem(
@@ -115,7 +116,7 @@ def _remote(given: str, sensors: Sensors) -> Iterator[FoundFile]:
                 f"{given}: there is no such object or prefix", hint="give a log, or a folder of logs"
             )
         if not found.is_folder:
-            yield from _expanded(replace(_object(found), path=given, shown=given), sensors)
+            yield from _itself(replace(_object(found), path=given, shown=given), sensors)
             return
         for files in remote.folders(given, _wanted):
             yield from _arranged([_object(file) for file in files], sensors)
@@ -200,9 +201,14 @@ def _failed(path: str, error: FileError) -> _Entry:
 
 
 def _named(entry: _Entry, sensors: Sensors) -> _Entry:
-    """Skip what is another log by its name."""
-    if entry.error is None and is_other(entry.shown.rpartition("/")[2], sensors.conn_streams):
+    """Skip what is another log, or none, by its name."""
+    name = entry.shown.rpartition("/")[2]
+    if entry.error is not None:
+        return entry
+    if is_other(name, sensors.conn_streams):
         return replace(entry, error=OtherLog("the name is that of another log"))
+    if is_document(name):
+        return replace(entry, error=NotALog("the name is that of a document or a program"))
     return entry
 
 
@@ -242,6 +248,16 @@ def _expanded(entry: _Entry, sensors: Sensors, twins: tuple[str, ...] = ()) -> l
     return sorted(files, key=lambda file: file.window_start or _NEVER_CHANGED)
 
 
+def _itself(entry: _Entry, sensors: Sensors) -> list[FoundFile]:
+    """The files that a path given itself stands for: what a folder would be rid of in silence is refused here."""
+    return [
+        replace(file, skip_reason=no_log(file.path))
+        if file.skip_reason is None and file.path == entry.path
+        else file
+        for file in _expanded(entry, sensors)
+    ]
+
+
 def _member(archive: _Entry, member: Member) -> _Entry:
     return _Entry(
         path=archives.joined(archive.path, member),
@@ -266,15 +282,14 @@ def _of_member(given: str, sensors: Sensors) -> Iterator[FoundFile]:
 
 
 def _found(entry: _Entry, sensors: Sensors, twins: tuple[str, ...] = ()) -> FoundFile:
-    path, too_long = bounded(entry.path)
     sensor, (start, end) = sensors.of(entry.shown)
     return FoundFile(
-        path=path,
+        path=entry.path,
         size=entry.size,
         mtime=entry.mtime,
         sensor=sensor,
         window_start=start,
         window_end=end,
-        skip_reason=entry.error or too_long,
+        skip_reason=entry.error,
         twins=twins,
     )

@@ -17,6 +17,40 @@ NEVER = frozenset({"current"})
 PACKED = (".gz", ".zst", ".bz2", ".xz")
 """Endings that packers add."""
 
+_DOCUMENTS = (
+    *(
+        ".md",
+        ".rst",
+        ".adoc",
+        ".html",
+        ".htm",
+        ".css",
+        ".js",
+        ".py",
+        ".sh",
+        ".bat",
+        ".ps1",
+        ".zeek",
+        ".bro",
+        ".sql",
+    ),
+    *(
+        ".yml",
+        ".yaml",
+        ".toml",
+        ".ini",
+        ".cfg",
+        ".conf",
+        ".service",
+        ".timer",
+        ".sha256",
+        ".sha1",
+        ".md5",
+        ".asc",
+    ),
+    *(".sig", ".pem", ".crt", ".rb", ".c", ".h", ".cc", ".java", ".pl", ".rules", ".bpf"),
+)
+
 _STEM = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*")
 """The words before the first dot."""
 _MAKER = re.compile(r"(?:zeek|bro|corelight)[._-](?=[a-z])")
@@ -59,6 +93,11 @@ def _names_conn_too(name: str, stream: str) -> bool:
     """Whether conn follows another stream's name (``files_of_conn.json``): the content has to decide."""
     rest = name.replace("-", "_").partition(stream)[2].partition(".")[0]
     return _CONN_WITHIN.search(rest) is not None
+
+
+def is_document(name: str) -> bool:
+    """Whether a file's name ends as only documents, programs and their settings do, whose text has no signature."""
+    return name.lower().endswith(_DOCUMENTS)
 
 
 def base(name: str) -> str:

@@ -5,7 +5,6 @@ PostgreSQL holds no text that is not UTF-8, so a local name of other bytes stand
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from contextlib import suppress
@@ -14,10 +13,12 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote_to_bytes
 
-from etl.errors import ConnEtlError, FileAway, FileError, Gone, NotALog, TooLarge, Unreadable
-from etl.source import archives, local, remote, stdin
+from etl.errors import ConnEtlError, FileAway, FileError, Gone, NotAConnLog, NotALog, Unreadable
+from etl.reader.compression import Decompressed
+from etl.source import archives, credentials, local, remote, stdin
 from etl.source.names import PACKED, base
 
+_HEAD = 1 << 30
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -36,20 +37,6 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-LONGEST_PATH = 2_000
-"""Bytes of a path that the ledger's index can hold; Linux has 4,096."""
-
-
-def bounded(path: str) -> tuple[str, FileError | None]:
-    """A path as the ledger can hold it, and why the file is not read where that is not the path itself."""
-    raw = path.encode()
-    if len(raw) <= LONGEST_PATH:
-        return path, None
-    digest = hashlib.sha256(raw).hexdigest()[:16]
-    short = f"{raw[: LONGEST_PATH - 100].decode(errors='ignore')}…{digest}"
-    return short, TooLarge(f"its path has {len(raw):,} bytes, more than {LONGEST_PATH:,}", hint="move it up")
-
-
 def legible(text: str) -> str:
     """A local path with a mark for each byte that is no UTF-8."""
     return text if text.isprintable() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
@@ -63,7 +50,8 @@ def local_path(text: str) -> Path:
 
 
 def named(target: str) -> str:
-    """A file as the ledger names it, whether it is still there or not."""
+    """A file as the ledger names it, whether it is still there or not; raises Misuse for a URL with credentials."""
+    credentials.refuse(target)
     if remote.is_remote(target) or stdin.is_stdin(target):
         return target
     return ledger_path(os.path.abspath(local_path(target)))  # noqa: PTH100  as in listed()
@@ -168,6 +156,20 @@ def _member_status(archive: str, name: str) -> tuple[int, datetime] | None:
     identity = identity_of(archive)
     member = archives.members(identity, opened_itself).get(name)
     return None if member is None else (member.size, identity.mtime)
+
+
+def no_log(text: str) -> FileError | None:
+    """Why a file can hold no log, by its first bytes; None for one that may, or that cannot be read."""
+    from etl.reader.signatures import refuse
+
+    try:
+        with opened(text) as stream:
+            refuse(next(iter(Decompressed(stream, max_bytes=_HEAD)), b""))
+    except NotALog as error:
+        return NotAConnLog(str(error.args[0]), hint=error.hint)
+    except ConnEtlError:
+        return None  # reading it says why
+    return None
 
 
 def other_form(text: str) -> str | None:

@@ -115,7 +115,7 @@ def info(url: str) -> RemoteFile | None:
 
 
 def folders(url: str, wanted: Callable[[str], bool]) -> Iterator[list[RemoteFile]]:
-    """The objects below a URL, one list a folder, folders in the order of their names; ``wanted`` tells by name.
+    """The objects below a URL, one list a folder, folders in the order of their names; ``wanted`` decides by name.
 
     What cannot be read, folders too, is among the objects and has its error.
     """
@@ -161,7 +161,7 @@ def _nameless(system: Any, path: str, slashes: str) -> list[RemoteFile]:
 
 
 def _judged(entry: RemoteFile) -> RemoteFile:
-    """Turn down what s3fs would take for another object than the one of this name."""
+    """Give an error to what s3fs would take for another object than the one of this name."""
     if not entry.path.startswith(_S3):
         return entry
     if _VERSION in entry.path:
@@ -191,7 +191,7 @@ def _is_version(url: str) -> bool:
 
 
 def _system(url: str) -> tuple[Any, str]:
-    """The file system of a URL and the path in it; listings are asked for anew each time.
+    """The file system of a URL and the path in it; each listing asks the store again.
 
     fsspec's own ``url_to_fs`` would take ``::`` in an object's name for a chain of file systems.
     """
@@ -222,7 +222,7 @@ def _moment(written: object) -> datetime:
         case str():
             return _moment(datetime.fromisoformat(written))
         case _:
-            return datetime.fromtimestamp(0, UTC)  # a store without times tells a change by its size alone
+            return datetime.fromtimestamp(0, UTC)  # without times, only the size shows a change
 
 
 @contextmanager

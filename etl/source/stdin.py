@@ -99,7 +99,7 @@ def opened(kept: Kept) -> BinaryIO:
 
 
 class _FromStart(io.RawIOBase):
-    """A view of an open file with a place of its own."""
+    """A view of an open file with its own position."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor, self._at = descriptor, 0

@@ -10,8 +10,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET time
 DECLARE
     leaf text := format('conn_%s', to_char(day, 'YYYYMMDD'));
 BEGIN
-    IF day NOT BETWEEN DATE '1990-01-01' AND (now() AT TIME ZONE 'UTC')::date + 366 THEN
-        RAISE EXCEPTION 'no partition for %: outside 1990 to a year ahead', day USING ERRCODE = '22008';
+    IF day NOT BETWEEN DATE '1970-01-01' AND (now() AT TIME ZONE 'UTC')::date + 366 THEN
+        RAISE EXCEPTION 'no partition for %: outside 1970 to a year ahead', day USING ERRCODE = '22008';
     END IF;
     -- one session at a time makes a day; sql/statements/locks.sql lists all locks
     PERFORM pg_advisory_xact_lock(7104, day - DATE '1970-01-01');

@@ -1,6 +1,6 @@
--- name: holes
--- Missing windows that touch an hour in which the sensor is not configured as quiet.
-SELECT sensor, window_start, window_end
+-- name: gaps
+-- Missing windows that touch an hour in which the sensor is not configured as quiet; a day touches all of them.
+SELECT sensor, window_start, window_end, windows
 FROM etl.completeness
 WHERE
     state = 'missing'
@@ -8,7 +8,9 @@ WHERE
     AND EXISTS (
         SELECT FROM
             generate_series(
-                date_trunc('hour', window_start, 'UTC'), window_end - interval '1 microsecond', interval '1 hour'
+                date_trunc('hour', window_start, 'UTC'),
+                least(window_end, window_start + interval '24 hours') - interval '1 microsecond',
+                interval '1 hour'
             ) AS touched (at)
         WHERE
             CASE

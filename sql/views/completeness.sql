@@ -1,5 +1,6 @@
--- A gap of half an interval or more is cut into pieces of the interval at which the sensor rotated most often. The last
+-- A gap of half an interval or more counts in windows of the interval at which the sensor rotated most often. The last
 -- 48 windows decide, two days of hourly logs: a sensor whose interval was changed is judged by the new one soon.
+-- A gap of more than 48 windows is one row: file names can make gaps of any length, and the view must stay small.
 CREATE OR REPLACE VIEW etl.completeness AS
 WITH windows AS (
     SELECT
@@ -41,6 +42,19 @@ covered AS (
             OVER (PARTITION BY numbered.sensor ORDER BY numbered.window_start) AS seen_until
     FROM numbered
     LEFT JOIN intervals USING (sensor)
+),
+
+measured AS (
+    SELECT
+        sensor, seen_until, next_start, length, next_start - seen_until AS silence,
+        CAST(ceil(extract(EPOCH FROM next_start - seen_until) / extract(EPOCH FROM length)) AS bigint) AS windows
+    FROM covered
+    WHERE next_start - seen_until >= length / 2
+),
+
+gaps AS (
+    SELECT measured.*, CASE WHEN windows <= 48 THEN length ELSE silence END AS step
+    FROM measured
 )
 
 SELECT
@@ -49,19 +63,19 @@ SELECT
     ends AS window_end,
     CASE WHEN loaded THEN 'loaded' WHEN waiting THEN 'waiting' ELSE 'turned_down' END AS state,
     rows_loaded,
-    finished_at
+    finished_at,
+    CAST(1 AS bigint) AS windows
 FROM covered
 UNION ALL
 SELECT
-    covered.sensor,
+    gaps.sensor,
     piece.piece AS window_start,
-    least(piece.piece + covered.length, covered.next_start) AS window_end,
+    least(piece.piece + gaps.step, gaps.next_start) AS window_end,
     'missing',
     NULL,
-    NULL
-FROM covered,
-    generate_series(covered.seen_until, covered.next_start - interval '1 second', covered.length) AS piece
-WHERE covered.next_start - covered.seen_until >= covered.length / 2;
+    NULL,
+    CASE WHEN gaps.windows <= 48 THEN 1 ELSE gaps.windows END
+FROM gaps, generate_series(gaps.seen_until, gaps.next_start - interval '1 microsecond', gaps.step) AS piece;
 
 COMMENT ON VIEW etl.completeness IS
 'Every window of every sensor between its first and its last one, the missing ones too.';
@@ -72,3 +86,5 @@ COMMENT ON COLUMN etl.completeness.state IS
 'loaded. waiting: found and still open. turned_down: refused or failed. missing: no file covers it.';
 COMMENT ON COLUMN etl.completeness.rows_loaded IS 'Rows loaded from its files; NULL where it is missing.';
 COMMENT ON COLUMN etl.completeness.finished_at IS 'When its files were done; NULL where it is missing.';
+COMMENT ON COLUMN etl.completeness.windows IS
+'1, or the number of windows in a gap that is too long to be listed window by window.';

@@ -48,7 +48,7 @@ def store(database_url: str) -> Store:
 
 @pytest.fixture
 def hostile(store: Store, tmp_path: Path) -> Store:
-    """A day with a hole, a refused file, lines in quarantine, and markup wherever a log can bring text."""
+    """A day with a gap, a refused file, lines in quarantine, and markup wherever a log can bring text."""
     folder = (Path("/tmp/zeek") if SCREENSHOTS else tmp_path) / "logs" / "2026-03-01"  # noqa: S108  a path that tells nothing
     if SCREENSHOTS:
         shutil.copytree(ROOT / "samples" / "logs" / "2026-03-01", folder, dirs_exist_ok=True)

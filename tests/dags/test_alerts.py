@@ -17,7 +17,7 @@ NOTIFIER = {
     "class": "airflow.providers.smtp.notifications.smtp.SmtpNotifier",
     "arguments": {"to": "ops@example.org", "subject": "{{ title }}", "html_content": "{{ problems }}"},
 }
-ALL = ("file", "hole", "lag", "quarantine", "disk")
+ALL = ("file", "gap", "lag", "quarantine", "disk")
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def settings(sink: Sink, **more: str) -> dict[str, str]:
 
 
 def logs(folder: Path) -> Path:
-    """Three hours with a hole, the last one six hours ago; a file that is refused."""
+    """Three hours with a gap, the last one six hours ago; a file that is refused."""
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     for ago in (10, 9, 7):
         start = now - timedelta(hours=ago)
@@ -55,7 +55,7 @@ def logs(folder: Path) -> Path:
     return folder
 
 
-def test_lag_hole_refused_file_quarantine_and_disk_are_told_once(
+def test_lag_gap_refused_file_quarantine_and_disk_are_told_once(
     airflow: Airflow, database_url: str, sink: Sink, tmp_path: Path
 ) -> None:
     env = settings(sink)

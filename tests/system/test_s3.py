@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +26,7 @@ from etl.errors import EnvironmentProblem, Misuse, StorageAway, Unreadable
 from etl.settings import Settings
 from tests.dags.conftest import Airflow
 from tests.dags.conftest import airflow as airflow  # noqa: PLC0414  a fixture of another folder
-from tests.logs import flows, json_lines, tsv
+from tests.logs import flow, flows, json_lines, tsv
 
 pytestmark = [
     pytest.mark.system,
@@ -109,6 +112,31 @@ def test_a_prefix_is_loaded_once_with_sensor_window_size_and_time_from_the_listi
     assert (again.total("rows_read"), len(again.results)) == (0, 3)
     put(f"{DAY}/conn.09:00:00-10:00:00.log.gz", gzip.compress(tsv(flows(60, 900))))
     assert pipeline.ingest(store, [url.replace("dns.10", "conn.09")]).total("rows_read") == 60
+
+
+def test_archives_are_read_in_place(put: Put, store: Store) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for number in range(3):
+            content = tsv([*flows(20, number * 100), flow(number * 100 + 50, conn_state="REG")])
+            info = tarfile.TarInfo(f"conn.{number}.log")
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    url = put(f"{DAY}/logs.tar.gz", packed.getvalue())
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as other:
+        other.writestr("2026-03-02/conn.08:00:00-09:00:00.log", tsv(flows(5, 1_000)))
+        other.writestr("2026-03-02/dns.08:00:00-09:00:00.log", b"")
+    put(f"{DAY}/logs.zip", zipped.getvalue())
+    summary = pipeline.ingest(store, [root(url)])
+    assert (summary.total("rows_loaded"), summary.total("rows_quarantined")) == (65, 3)
+    assert {result.state for result in summary.results} == {"published", "skipped"}
+    with store.engine.connect() as connection:
+        raws = connection.execute(sa.text("SELECT raw FROM etl.quarantine ORDER BY quarantine_id")).scalars()
+        assert all(b"REG" in bytes(raw) for raw in raws)
+    assert [file.path for file in source.listed([f"{url}!/conn.1.log"])] == [f"{url}!/conn.1.log"]
+    again = pipeline.ingest(store, [root(url)])
+    assert (again.total("rows_read"), len(again.results)) == (0, 5)
 
 
 def test_the_scheduled_scan_takes_windows_that_have_ended_and_logs_with_their_end(

@@ -114,10 +114,10 @@ def test_a_window_is_quiet_when_all_of_its_hours_are(store: Store, ask: Ask) -> 
             path=f"/{day}",
             start=datetime(2024, 5, day, tzinfo=UTC),
         )
-    assert quiet_holes(store, ()) == quiet_holes(store, (0, 1, 2)) == [3]
-    assert quiet_holes(store, tuple(range(24))) == []
+    assert quiet_gaps(store, ()) == quiet_gaps(store, (0, 1, 2)) == [3]
+    assert quiet_gaps(store, tuple(range(24))) == []
 
 
-def quiet_holes(store: Store, hours: tuple[int, ...]) -> list[int]:
+def quiet_gaps(store: Store, hours: tuple[int, ...]) -> list[int]:
     with store.session() as connection:
-        return [hole.window_start.day for hole in windows.holes(connection, Settings(quiet_hours=hours))]
+        return [gap.window_start.day for gap in windows.gaps(connection, Settings(quiet_hours=hours))]

@@ -250,21 +250,21 @@ def test_sensor_and_window_stand_in_utc_and_follow_the_settings_and_doctor_sees_
     assert windows == [("north", *span), ("south", *span)]
 
 
-def test_holes_heed_quiet_hours_and_intervals_of_a_sensor(database_url: str, tmp_path: Path) -> None:
+def test_gaps_heed_quiet_hours_and_intervals_of_a_sensor(database_url: str, tmp_path: Path) -> None:
     for sensor in ("north", "south"):
         hourly(tmp_path / sensor / DAY, 0, [8, 9, 12])
     base: dict[str, Any] = {"path_patterns": ("{sensor}/{date}",)}
     store = Store.open(database_url, Settings(**base))
     pipeline.ingest(store, [str(tmp_path)])
 
-    def holes(**own: Any) -> list[tuple[str, int, int]]:
+    def gaps(**own: Any) -> list[tuple[str, int, int]]:
         with store.session() as connection:
-            found = windows.holes(connection, Settings(sensors=own, **base))
+            found = windows.gaps(connection, Settings(sensors=own, **base))
         return [(h.sensor, h.window_start.hour * 60 + h.window_start.minute, len(found)) for h in found]
 
-    assert holes() == [(s, m, 4) for s in ("north", "south") for m in (600, 660)]
-    assert holes(north={"quiet_hours": [10, 11]}) == [("south", 600, 2), ("south", 660, 2)]
-    assert [m for s, m, _ in holes(north={"interval": "PT30M"}) if s == "north"] == [600, 630, 660, 690]
+    assert gaps() == [(s, m, 4) for s in ("north", "south") for m in (600, 660)]
+    assert gaps(north={"quiet_hours": [10, 11]}) == [("south", 600, 2), ("south", 660, 2)]
+    assert [m for s, m, _ in gaps(north={"interval": "PT30M"}) if s == "north"] == [600, 630, 660, 690]
 
 
 def test_problems_follow_them_too(database_url: str, tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ def test_problems_follow_them_too(database_url: str, tmp_path: Path) -> None:
             connection, Settings(sensors=own, **base), datetime(2026, 3, 1, 10, 40, tzinfo=UTC)
         )
     # the gap of north that ended at half past ten belongs to an earlier call
-    assert [problem.problem.removeprefix("hole:") for problem in pending] == [
+    assert [problem.problem.removeprefix("gap:") for problem in pending] == [
         f"north@{DAY} 10:30", f"north@{DAY} 11:00", f"north@{DAY} 11:30", f"south@{DAY} 11:00"
     ]  # fmt: skip
 

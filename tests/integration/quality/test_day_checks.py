@@ -139,19 +139,19 @@ def test_a_day_is_compared_with_the_same_hour_of_the_last_weeks(
     ) == [("rows.09", 0)]
 
 
-def test_holes_and_lag(store: Store, ask: Ask, tmp_path: Path) -> None:
+def test_gaps_and_lag(store: Store, ask: Ask, tmp_path: Path) -> None:
     for hour in (8, 9, 12):
         load(store, tmp_path / f"{DAY}/conn.{hour:02}:00:00-{hour + 1:02}:00:00.log", flows(3, hour * 10))
     with store.session() as connection:
-        holes = windows.holes(connection, store.settings)
-        quiet = windows.holes(connection, store.settings.model_copy(update={"quiet_hours": (10,)}))
+        gaps = windows.gaps(connection, store.settings)
+        quiet = windows.gaps(connection, store.settings.model_copy(update={"quiet_hours": (10,)}))
         lag = windows.lagging(connection, store.settings)
         assert windows.remarks(connection, store.settings) == []
-    assert [str(hole) for hole in holes] == [
+    assert [str(gap) for gap in gaps] == [
         "no log from 2026-03-01 10:00 to 2026-03-01 11:00 UTC",
         "no log from 2026-03-01 11:00 to 2026-03-01 12:00 UTC",
     ]
-    assert quiet == holes[1:]
+    assert quiet == gaps[1:]
     assert lag == []  # these logs are old, nobody is behind
     ask(
         "UPDATE etl.file SET window_end = now() - INTERVAL '5 hours' WHERE window_start = '2026-03-01 12:00+00'"
@@ -164,7 +164,7 @@ def test_holes_and_lag(store: Store, ask: Ask, tmp_path: Path) -> None:
         assert [(problem.problem, problem.what[:19]) for problem in new] == [("lag:", behind[:19])]
     ask("UPDATE etl.file SET sensor = 'a' WHERE window_start = '2026-03-01 12:00+00'")
     with store.session() as connection:
-        assert windows.holes(connection, store.settings) == []
+        assert windows.gaps(connection, store.settings) == []
 
 
 @pytest.mark.realdata

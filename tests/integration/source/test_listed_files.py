@@ -7,7 +7,9 @@ import gzip
 import io
 import os
 import tarfile
+import time
 import zipfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -15,6 +17,7 @@ import pytest
 
 from etl import pipeline
 from etl.database.store import Store
+from etl.monitoring import windows
 from etl.source import local
 from tests.integration.conftest import Ask, Command
 from tests.logs import flow, flows, json_lines, tsv, write
@@ -144,5 +147,52 @@ def test_a_path_that_is_too_long_for_the_ledger_stops_nothing(store: Store, ask:
     write(tmp_path / os.fsdecode(b"conn.\xff.log"), tsv(flows(3, 10)))
     for _ in range(2):
         results: list[Any] = pipeline.ingest(store, [str(tmp_path)]).results
-        assert sorted(result.state for result in results) == ["published", "published", "refused"]
-    assert ask("SELECT state, kind FROM etl.file WHERE rows_loaded IS NULL") == [("refused", "too_large")]
+        assert sorted(result.state for result in results) == ["failed", "published", "published"]
+    assert ask("SELECT state, kind FROM etl.file WHERE rows_loaded IS NULL") == [("failed", "path_too_long")]
+
+
+def test_names_that_state_decades_make_no_billion_windows(store: Store, ask: Ask, tmp_path: Path) -> None:
+    """One-second windows, and one of long ago: 1.7 billion windows are missing, and it takes no time to say so."""
+    first = datetime(2026, 3, 1, tzinfo=UTC)
+    for number in range(50):
+        start, end = (f"{first + timedelta(seconds=number + n):%Y-%m-%d-%H-%M-%S}" for n in (0, 1))
+        write(tmp_path / f"conn__{start}__{end}__.log", tsv(flows(1, number)))
+    write(tmp_path / "conn__1971-01-01-00-00-00__1971-01-01-00-00-01__.log", tsv([]))
+    write(tmp_path / "conn__1971-01-01-00-00-00__2026-01-01-00-00-01__.log", tsv([]))
+    pipeline.ingest(store, [str(tmp_path)])
+    begun = time.monotonic()
+    with store.session() as connection:
+        (gap,) = windows.gaps(connection, store.settings)
+        assert windows.remarks(connection, store.settings) == []
+    assert gap.windows == (first - datetime(1971, 1, 1, 0, 0, 1, tzinfo=UTC)).total_seconds()
+    assert str(gap) == (
+        "no logs from 1971-01-01 00:00 to 2026-03-01 00:00 UTC, 20,147 days (1,740,787,199 windows)"
+    )
+    assert ask("SELECT count(*), sum(windows) FROM etl.completeness WHERE state = 'missing'") == [
+        (1, gap.windows)
+    ]
+    with store.session() as connection:
+        always = store.settings.model_copy(update={"quiet_hours": tuple(range(24))})
+        assert windows.gaps(connection, always) == []
+    assert time.monotonic() - begun < 5
+
+
+def test_credentials_in_a_url_are_neither_stored_nor_shown(command: Command, ask: Ask) -> None:
+    for url in ("s3://key:sesame@bucket/conn.log", "https://example.org/conn.log?X-Amz-Signature=sesame"):
+        for arguments in (("ingest", url), ("ingest", "--dry-run", url), ("explain", url), ("unload", url)):
+            done = command(*arguments)
+            assert done.returncode == 2, arguments
+            assert "sesame" not in done.stdout + done.stderr
+    done = command("settings", CONN_ETL_LOG_DIR="s3://key:sesame@bucket/logs")
+    assert "s3://***@bucket/logs" in done.stdout
+    assert "sesame" not in done.stdout
+    assert ask("SELECT count(*) FROM etl.run WHERE arguments::text LIKE '%sesame%'") == [(0,)]
+
+
+def test_a_run_keeps_no_credentials_of_its_arguments(store: Store, ask: Ask) -> None:
+    pipeline.begin(
+        store, "run", "dag", {"path": "s3://key:sesame@bucket/x", "paths": ["https://a:sesame@b/x"]}
+    )
+    assert ask("SELECT arguments FROM etl.run") == [
+        ({"path": "s3://***@bucket/x", "paths": ["https://***@b/x"]},)
+    ]

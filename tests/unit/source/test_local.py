@@ -108,23 +108,3 @@ def test_a_path_that_may_not_be_entered_stays_a_misuse(monkeypatch: pytest.Monke
     monkeypatch.setattr(os, "stat", fail)
     with pytest.raises(Misuse):
         list(source.listed(["/somewhere"]))
-
-
-def test_a_long_path_has_a_state_and_a_reason(tmp_path: Path) -> None:
-    folder = tmp_path
-    for letter in "abcdefghijkl":
-        folder = folder / (letter * 220)
-    written = [write_deep(folder, name, tsv(flows(1))) for name in ("conn.1.log", "conn.2.log")]
-    write(tmp_path / "conn.log", tsv(flows(1)))
-    found = list(source.listed([str(tmp_path)]))
-    assert len({file.path for file in found}) == len(written) + 1
-    long = [file for file in found if file.skip_reason is not None]
-    assert [type(file.skip_reason).__name__ for file in long] == ["TooLarge", "TooLarge"]
-    assert all(len(file.path.encode()) <= 2_000 for file in found)
-    assert "its path has 2," in str(long[0].skip_reason)
-
-
-def write_deep(folder: Path, name: str, content: bytes) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_bytes(content)
-    return folder / name
