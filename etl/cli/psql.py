@@ -73,4 +73,4 @@ def _sql(target: Store, asked: str) -> str:
         span = ask.span(connection, question, None, None, everything=True)
         assert span is not None
         values = question.values({}, span.since, span.until)
-        return ask.rendered(connection, question.sql, values)
+        return ask.rendered(connection, ask.named(connection, question), values)
