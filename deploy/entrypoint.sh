@@ -21,6 +21,7 @@ server="${POSTGRES_HOST:-postgres}:${POSTGRES_PORT:-5432}"
 default AIRFLOW__DATABASE__SQL_ALCHEMY_CONN "postgresql+psycopg2://airflow:" file:airflow_db_password "@$server/airflow"
 default CONN_ETL_AIRFLOW_DATABASE_URL "${AIRFLOW__DATABASE__SQL_ALCHEMY_CONN:-}"
 default CONN_ETL_DATABASE_URL "postgresql://conn_etl:" file:conn_etl_db_password "@$server/conn_etl"
+default CONN_ETL_READER_URL "postgresql://reader:" file:reader_db_password "@$server/conn_etl"
 default AIRFLOW_CONN_CONN_POSTGRES "${CONN_ETL_DATABASE_URL:-}"
 default AIRFLOW__API_AUTH__JWT_SECRET file:jwt_secret
 default AIRFLOW__API__SECRET_KEY file:api_secret_key

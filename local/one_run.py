@@ -59,7 +59,8 @@ def environment(home: Path, url: str) -> dict[str, str]:
 
 def one_run(home: Path, url: str, conf: Mapping[str, Any], *, dag_id: str = "conn_ingest") -> Outcome:
     """Run the DAG once and wait for its end. Another process's run under the same home is waited for."""
-    airflow_home(home).mkdir(parents=True, exist_ok=True)
+    airflow_home(home).mkdir(parents=True, exist_ok=True, mode=0o700)
+    airflow_home(home).chmod(0o700)  # also one that an older version made
     with (airflow_home(home) / "lock").open("a") as lock:
         _wait_for(lock)
         for name in [name for name in os.environ if name.startswith("AIRFLOW")]:

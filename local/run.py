@@ -77,7 +77,8 @@ def _say(text: str) -> None:
 
 def _database(home: Path) -> str:
     """The database's URL: that of the settings, else of the embedded server, started and migrated."""
-    from etl.database import embedded, engine, schema
+    from etl.database import embedded
+    from etl.database.store import Store
 
     chosen = settings()
     if chosen.database_url is not None:
@@ -88,15 +89,15 @@ def _database(home: Path) -> str:
         if notice := embedded.notice(home):
             _say(notice)
         url = embedded.start(home)
-    schema.migrate(engine.connect_engine(engine.parse_url(url), chosen))
+    Store.open(url, chosen).migrate()
     return url
 
 
 def _report(url: str, paths: Sequence[str], run_id: str) -> None:
-    from etl.database import engine
+    from etl.database.store import Store
     from etl.monitoring import run_summary
 
-    with engine.session(engine.connect_engine(engine.parse_url(url), settings())) as connection:
+    with Store.open(url, settings()).session() as connection:
         files = run_summary.files(connection, paths, run_id)
         quarantined = run_summary.quarantined(connection, paths)
         suites = run_summary.suites(connection, paths)
@@ -153,18 +154,14 @@ def _verdict(suite: dict[str, int]) -> str:
 
 
 def _where(url: str) -> None:
+    from etl.database.store import Store
+
     _say("\nWhere the results are")
-    _say(f"  psql {shlex.quote(_without_password(url))}")
+    _say(f"  psql {shlex.quote(Store.open(url, settings()).reader_url)}")
+    _say("  .venv/bin/conn-etl psql")
     _say("  .venv/bin/conn-etl status")
     if settings().database_url is None:
         _say("The embedded server goes on running; `make down` stops it, the data stays.")
-
-
-def _without_password(url: str) -> str:
-    from sqlalchemy.engine import make_url
-
-    parsed = make_url(url)
-    return url if parsed.password is None else parsed.set(password=None).render_as_string()
 
 
 def _explain(outcome: Outcome, home: Path) -> None:

@@ -24,7 +24,8 @@ from sqlalchemy.engine import make_url
 
 from etl.cli.console import home_of, out, settings
 from etl.cli.tables import table
-from etl.database import embedded, engine, schema
+from etl.database import embedded
+from etl.database.store import Store
 from etl.errors import ConnEtlError, DatabaseAway, EnvironmentProblem, Misuse
 from local.components import (
     START_ORDER,
@@ -121,7 +122,7 @@ def status(place: Place) -> int:
         _say(
             f"Logs      {state['log_dir']}   what is there or comes there is loaded by conn_ingest, every full hour"
         )
-        _say(f"Data      psql '{make_url(_url(place)).set(password=None).render_as_string()}'")
+        _say(f"Data      conn-etl psql, or psql '{Store.open(_url(place), settings()).reader_url}'")
         _say("Stop with `make down`; data, runs and login stay.")
     return 0 if all(row[1] == "healthy" for row in rows) else 1
 
@@ -185,7 +186,7 @@ def _database(place: Place) -> str:
         _say(notice)
     embedded.start(place.home)
     url = _url(place)
-    schema.migrate(engine.connect_engine(engine.parse_url(url), settings()))
+    Store.open(url, settings()).migrate()
     return url
 
 

@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 def up(*, as_json: Json = False) -> None:
     """Start the embedded PostgreSQL and update its schema."""
-    from etl.database import embedded, schema
+    from etl.database import embedded
     from etl.database.store import Store
 
     chosen = settings()
@@ -24,12 +24,13 @@ def up(*, as_json: Json = False) -> None:
     if notice := embedded.notice(home):
         err.print(notice, markup=False, soft_wrap=True)
     url = embedded.start(home)
-    version = schema.migrate(Store.open(url, chosen).engine)
+    version = Store.open(url, chosen).migrate()
     if as_json:
-        dump({"url": url, "schema_version": version})
+        dump({"url": url, "reader_url": embedded.reader_url(home), "schema_version": version})
     else:
         out.print(
-            f"PostgreSQL runs at {url} (schema {version}); stop it with `conn-etl down`", soft_wrap=True
+            f"PostgreSQL runs at {embedded.reader_url(home)} (schema {version}); stop it with `conn-etl down`",
+            soft_wrap=True,
         )
 
 
@@ -46,9 +47,7 @@ def down(*, as_json: Json = False) -> None:
 
 def migrate(*, as_json: Json = False) -> None:
     """Create or update the database schema."""
-    from etl.database import schema
-
-    version = schema.migrate(store().engine)
+    version = store().migrate()
     if as_json:
         dump({"schema_version": version})
     else:

@@ -87,20 +87,9 @@ def _sentence(problem: Mapping[str, Any]) -> str:
 
 def store() -> Store:
     """The database to work on: ``CONN_ETL_DATABASE_URL``, else the embedded server, started if it is only asleep."""
-    from etl.database import embedded
     from etl.database.store import Store
 
-    chosen = settings()
-    if chosen.database_url is not None:
-        return Store.open(chosen.database_url.get_secret_value(), chosen)
-    home = home_of(chosen)
-    status = embedded.status(home)
-    if not status.running and not status.data.exists():
-        raise EnvironmentProblem(
-            "no database: CONN_ETL_DATABASE_URL is not set and there is no embedded server yet",
-            hint="start one with `conn-etl up`",
-        )
-    return Store.open(status.url if status.running else embedded.start(home), chosen)
+    return Store.configured(settings())
 
 
 def actor() -> str:

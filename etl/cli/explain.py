@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etl.cli.console import CHECKING, Json, dump, example, home_of, out, settings
+from etl.cli.console import CHECKING, Json, dump, example, out, settings
 from etl.cli.tables import shown, table
 from etl.errors import ConnEtlError
 
@@ -38,17 +38,11 @@ def explain(file: File, *, as_json: Json = False) -> None:
 
 def _store(chosen: Settings) -> Store | None:
     """The configured database if it can be reached; explain starts none, and works without one."""
-    from etl.database import embedded, schema
+    from etl.database import schema
     from etl.database.store import Store
 
-    if chosen.database_url is not None:
-        store = Store.open(chosen.database_url.get_secret_value(), chosen)
-    else:
-        status = embedded.status(home_of(chosen))
-        if not status.running:
-            return None
-        store = Store.open(status.url, chosen)
     try:
+        store = Store.configured(chosen, start=False)
         with store.session() as connection:
             schema.require_current(connection)
     except ConnEtlError:

@@ -41,6 +41,9 @@ Everything = Annotated[bool, typer.Option("--all", help="All loaded rows, if --s
 As = Annotated[Format, typer.Option("--format", help="Output format.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Write to this file.")]
 Human = Annotated[bool, typer.Option("--human", help="Print bytes as 1.4 GB in a table.")]
+Safe = Annotated[
+    bool, typer.Option("--safe", help="For spreadsheets: a quote before text that is a formula (csv, tsv).")
+]
 Help = Annotated[
     bool, typer.Option("--help", "-h", help="Show this; after a question's name, how to read its answer.")
 ]
@@ -86,6 +89,7 @@ def query(  # noqa: PLR0913  options of a verb
     output: As = "table",
     file: Out = None,
     human: Human = False,
+    safe: Safe = False,
     timeout: Timeout = None,
     as_json: Json = False,
     help_: Help = False,
@@ -116,6 +120,8 @@ def query(  # noqa: PLR0913  options of a verb
                     hint='add "@timestamp" >= :since AND "@timestamp" < :until and give --since, or ask with --all',
                 )
         answer, empty = ask.peeked(ask.ask(connection, sql, values))
+        if safe:
+            answer = _for_spreadsheets(answer, "json" if as_json else output)
         notes = ask.notes(connection, question, values, empty=empty) if question is not None else []
         told = {"question": question.name if question else None, "notes": notes}
         _write(answer, "json" if as_json else output, file, told, human=human)
@@ -171,6 +177,14 @@ def _list(*, as_json: bool) -> None:
         ("name", "question", "parameters"),
         [(q.name, q.question, t) for q, t in zip(found, takes, strict=True)],
     )
+
+
+def _for_spreadsheets(answer: Answer, output: str) -> Answer:
+    from etl.query import formats
+
+    if output not in ("csv", "tsv"):
+        raise Misuse("--safe is for what a spreadsheet opens", hint="add --format csv or tsv")
+    return formats.for_spreadsheets(answer)
 
 
 def _write(answer: Answer, output: str, file: Path | None, asked: Mapping[str, Any], *, human: bool) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,25 +35,32 @@ def reading(url: URL, settings: Settings) -> Iterator[Connection]:
         EnvironmentProblem: no login is known that can do no more, with how to make one.
     """
     with ExitStack() as stack:
-        yield _opened(stack, url, settings)
+        yield _opened(stack, url, settings)[0]
 
 
-def _opened(stack: ExitStack, url: URL, settings: Settings) -> Connection:
+def login(url: URL, settings: Settings) -> URL:
+    """The URL, with its password, of the login that questions run as; raises as ``reading``."""
+    with ExitStack() as stack:
+        return _opened(stack, url, settings)[1]
+
+
+def _opened(stack: ExitStack, url: URL, settings: Settings) -> tuple[Connection, URL]:
     if settings.reader_url is not None:
         url = engine.parse_url(settings.reader_url.get_secret_value())
     connection, more = _tried(stack, url, settings)
     if connection is None and settings.reader_url is None and url.username != LOGIN:
-        try:
-            connection, _ = _tried(stack, url.set(username=LOGIN, password=None), settings)
-        except EnvironmentProblem:
-            connection = None
+        reader = url.set(username=LOGIN, password=None)
+        with suppress(EnvironmentProblem):
+            connection, _ = _tried(stack, reader, settings)
+        if connection is not None:
+            return connection, reader
     if connection is None:
         raise EnvironmentProblem(
             f"questions need a login that can only read, and {url.username or 'this one'} is more ({more})",
             hint=f"CREATE ROLE {LOGIN} LOGIN PASSWORD '…' IN ROLE conn_reader, and set CONN_ETL_READER_URL to its URL "
             "(the embedded server: run `conn-etl up`)",
         )
-    return connection
+    return connection, url
 
 
 def _tried(stack: ExitStack, url: URL, settings: Settings) -> tuple[Connection | None, str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Any
@@ -58,6 +59,26 @@ def write_csv(answer: Answer, file: IO[str]) -> None:
 
 
 _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+_FORMULA = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
+"""What a spreadsheet takes for the beginning of a formula, also behind blanks and in full width."""
+
+
+def for_spreadsheets(answer: Answer) -> Answer:
+    """The answer with a quote before each text that a spreadsheet would run as a formula; numbers stay numbers."""
+    return replace(
+        answer,
+        columns=tuple(map(_defused, answer.columns)),
+        rows=(
+            tuple(_defused(value) if isinstance(value, str) else value for value in row)
+            for row in answer.rows
+        ),
+    )
+
+
+def _defused(text: str) -> str:
+    return f"'{text}" if text.lstrip(" \u00a0")[:1] in tuple(_FORMULA) else text
 
 
 def write_tsv(answer: Answer, file: IO[str]) -> None:

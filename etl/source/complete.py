@@ -92,7 +92,7 @@ def content(path: str, max_bytes: int = _MAX_BYTES) -> tuple[int, bytes, str | N
 
 
 def half_written(file: FoundFile) -> FileError | None:
-    """Where a log is there plain and packed: why this one is not the whole one. None: it is, or that cannot be known."""
+    """Where a log is there plain and packed: why this one is not the whole one; None if it is or nothing is known."""
     for twin in file.twins:
         plain, packed = sorted((file.path, twin), key=len)
         if plain.endswith(PACKED) or (there := paths.status_of(plain)) is None:

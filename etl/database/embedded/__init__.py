@@ -16,7 +16,18 @@ from pathlib import Path
 from etl.database.embedded import server
 from etl.database.embedded.home import DATABASE, LOGIN, Home, default_home
 
-__all__ = ["DATABASE", "Status", "default_home", "notice", "reader_url", "start", "status", "stop", "url"]
+__all__ = [
+    "DATABASE",
+    "LOGIN",
+    "Status",
+    "default_home",
+    "notice",
+    "reader_url",
+    "start",
+    "status",
+    "stop",
+    "url",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

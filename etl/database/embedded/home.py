@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -15,6 +15,7 @@ from urllib.parse import quote
 import platformdirs
 import psutil
 
+from etl.database.embedded import folders
 from etl.errors import EnvironmentProblem
 
 DATABASE = "conn_etl"
@@ -54,13 +55,41 @@ class Home:
 
     @property
     def sockets(self) -> Path:
-        """``HOME/postgres/run``, or a short name in the temporary folder if that is too long for a socket."""
+        """``HOME/postgres/run``; where that is too long for a socket, the short folder that the last start made."""
         folder = self.root / "postgres" / "run"
         if len(os.fsencode(folder / f".s.PGSQL.{PORT}")) <= SOCKET_PATH_BYTES:
             return folder
-        return (
-            Path(tempfile.gettempdir()) / f"conn-etl-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]}"
-        )
+        try:
+            return Path(os.readlink(self._short_link))  # noqa: PTH115  not resolved any further
+        except OSError:
+            return folder
+
+    @property
+    def _short_link(self) -> Path:
+        """In the home, not in the server's folder: the server's user must not send root elsewhere."""
+        return self.root / "postgres.sockets"
+
+    def make_short_sockets(self, uid: int, gid: int) -> None:
+        """A folder with a short name that cannot be foreseen, for this user alone, where one is needed."""
+        folder = self.root / "postgres" / "run"
+        if len(os.fsencode(folder / f".s.PGSQL.{PORT}")) <= SOCKET_PATH_BYTES:
+            return
+        with suppress(OSError):
+            found = self.sockets.lstat()
+            if self.sockets != folder and stat.S_ISDIR(found.st_mode) and found.st_uid == uid:
+                return
+        self._short_link.unlink(missing_ok=True)
+        made = tempfile.mkdtemp(prefix="conn-etl-")
+        if os.geteuid() != uid:
+            os.chown(made, uid, gid)
+        self._short_link.symlink_to(made)
+
+    def remove_short_sockets(self) -> None:
+        """What ``make_short_sockets`` made."""
+        if self._short_link.is_symlink():
+            with suppress(OSError):
+                self.sockets.rmdir()
+            self._short_link.unlink()
 
     def url(self, database: str = DATABASE, user: str = SUPERUSER) -> str:
         """A libpq URI that SQLAlchemy and Great Expectations take too: they want a host, ``?host=`` counts."""
@@ -99,8 +128,11 @@ class Home:
         try:
             if not self.root.exists():
                 self.root.mkdir(parents=True)
-                self.root.chmod(0o755)  # whatever the umask: as root the server's user has to get in
-            lock = (self.root / "postgres.lock").open("a")
+                # whatever the umask: as root the server's user has to get in
+                self.root.chmod(0o755 if os.geteuid() == 0 else 0o700)
+            folders.require_own(self.root)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+            lock = os.fdopen(os.open(self.root / "postgres.lock", flags, 0o600), "a")
         except OSError as error:
             raise unusable(self.root, error) from error
         with lock:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ import psycopg2
 from psycopg2 import errors as pg_errors
 
 from etl.database.embedded import account as accounts
+from etl.database.embedded import folders
 from etl.database.embedded.account import Account, account_for, run
 from etl.database.embedded.binaries import packaged, reachable
 from etl.database.embedded.home import DATABASE, LOGIN, PORT, SUPERUSER, Home, unusable
@@ -99,9 +99,7 @@ def stop(home: Home, seconds: float) -> bool:
         os.kill(pid, signal.SIGINT)  # PostgreSQL's fast shutdown, and needs no programs
         # Not psutil's wait(): it waits for a zombie until the container's first process collects it, if ever.
         _wait(lambda: home.running() != pid, seconds, f"the server (pid {pid}) does not stop; see {home.log}")
-        if not home.sockets.is_relative_to(home.root):
-            with suppress(OSError):
-                home.sockets.rmdir()
+        home.remove_short_sockets()
     return True
 
 
@@ -114,26 +112,25 @@ def _wait(done: Callable[[], bool], seconds: float, otherwise: str) -> None:
 
 
 def _make_folders(home: Home, account: Account) -> None:
-    for folder in (home.data.parent, home.data, home.sockets):
+    for names in (("postgres",), ("postgres", "data"), ("postgres", "run")):
         try:
-            folder.mkdir(exist_ok=True, mode=0o700)
-            if Account.owner_of(folder) != account:
-                os.chown(folder, account.uid, account.gid)
+            folders.make(home.root, names, account)
         except OSError as error:
-            raise unusable(folder, error) from error
+            raise unusable(home.root.joinpath(*names), error) from error
+    home.make_short_sockets(account.uid, account.gid)
 
 
 def _initialise(home: Home, programs: Path, account: Account) -> None:
     """Run initdb once; what a killed one left is cleared first (it writes PG_VERSION early, pg_control late)."""
     if (home.data / "global" / "pg_control").exists() and (home.data / "conn-etl.conf").exists():
         return
-    for left in home.data.iterdir():
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    run(("find", str(home.data), "-mindepth", "1", "-delete"), account)
     # C: the same order on every machine, and no dependence on its locales.
     options = ("--username", SUPERUSER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C")
     run((str(programs / "initdb"), "--pgdata", str(home.data), *options), account)
-    with (home.data / "postgresql.conf").open("a", encoding="utf-8") as file:
-        file.write("include_if_exists 'conn-etl.conf'\n")
+    names = ("postgres", "data", "postgresql.conf")
+    text = folders.read(home.root, *names).decode()
+    folders.write(home.root, names, f"{text}include_if_exists 'conn-etl.conf'\n", account)
 
 
 def _configure(home: Home, account: Account, settings: Mapping[str, str]) -> None:
@@ -146,12 +143,10 @@ def _configure(home: Home, account: Account, settings: Mapping[str, str]) -> Non
         **settings,
     }
     lines = [f"{name} = '{value.replace(chr(39), chr(39) * 2)}'\n" for name, value in chosen.items()]
-    file = home.data / "conn-etl.conf"
     head = "# Written by conn-etl at each start; put your own into ALTER SYSTEM.\n"
-    file.write_text(head + "".join(lines), encoding="utf-8")
-    os.chown(file, account.uid, account.gid)
-    if home.log.exists() and home.log.stat().st_size > LOG_BYTES:
-        home.log.replace(home.log.with_suffix(".log.1"))
+    folders.write(home.root, ("postgres", "data", "conn-etl.conf"), head + "".join(lines), account)
+    if home.log.exists() and home.log.lstat().st_size > LOG_BYTES:
+        run(("mv", "--", str(home.log), str(home.log.with_suffix(".log.1"))), account)
 
 
 def _launch(home: Home, programs: Path, account: Account) -> None:
@@ -159,40 +154,40 @@ def _launch(home: Home, programs: Path, account: Account) -> None:
     _wait(lambda: not home.busy(), START_SECONDS, f"processes of a killed server still work in {home.data}")
     # Locks of a dead server. PostgreSQL clears them itself only if no process at all has the old pid, and after a
     # reboot, or in a container that leaves zombies, some process has.
-    for stale in (home.data / "postmaster.pid", home.sockets / f".s.PGSQL.{PORT}.lock"):
-        stale.unlink(missing_ok=True)
+    stale = (home.data / "postmaster.pid", home.sockets / f".s.PGSQL.{PORT}.lock")
+    run(("rm", "-f", "--", *map(str, stale)), account)
     options = ("-w", "-t", f"{START_SECONDS:.0f}", "-D", str(home.data), "-l", str(home.log))
     while True:
         before = home.log.stat().st_size if home.log.exists() else 0
         try:
             run((str(programs / "pg_ctl"), "start", *options), account)
         except EnvironmentProblem as error:
-            if _tombstone_removed(home, before):
+            if _tombstone_removed(home, account, before):
                 continue
-            why = _complaint(home.log, before) or str(error)
+            why = _complaint(home, before) or str(error)
             raise DatabaseAway(f"the embedded server did not start: {why}", hint=f"see {home.log}") from error
         return
 
 
-def _tombstone_removed(home: Home, offset: int) -> bool:
+def _tombstone_removed(home: Home, account: Account, offset: int) -> bool:
     """Help a server over the empty file of an UNLOGGED table whose making was rolled back while its postmaster died.
 
     The session removed the table's init fork and left the main one for a checkpoint that never came; recovery makes
     the init fork again from the log and will not copy it over the file. The table was never committed.
     """
-    found = re.search(r'could not create file "(base/\d+/\d+)": File exists', _news(home.log, offset))
+    found = re.search(r'could not create file "(base/\d+/\d+)": File exists', _news(home, offset))
     if found is None:
         return False
     file = home.data / found[1]
     if not file.exists() or file.stat().st_size or not file.with_name(f"{file.name}_init").exists():
         return False
-    file.unlink()
+    run(("rm", "--", str(file)), account)
     return True
 
 
-def _complaint(log: Path, offset: int) -> str | None:
+def _complaint(home: Home, offset: int) -> str | None:
     """What the server says after ``offset`` is wrong, the causes first: they stand as LOG lines above the last word."""
-    lines = [line for line in _news(log, offset).splitlines() if "the database system is" not in line]
+    lines = [line for line in _news(home, offset).splitlines() if "the database system is" not in line]
     causes = [line for line in lines if re.search(_CAUSE, line)]
     fatal = [line for line in lines if re.search("FATAL|PANIC", line)]
     said = dict.fromkeys(_text(line) for line in (*causes[:MOST_CAUSES], *fatal[-1:]))
@@ -204,8 +199,8 @@ def _text(line: str) -> str:
     return re.sub(r"^.*?\b(LOG|FATAL|PANIC|ERROR):\s+", r"\1: ", line)
 
 
-def _news(log: Path, offset: int) -> str:
-    return log.read_bytes()[offset:].decode(errors="replace") if log.exists() else ""
+def _news(home: Home, offset: int) -> str:
+    return folders.read(home.root, "postgres", "server.log")[offset:].decode(errors="replace")
 
 
 def _ensure_database(home: Home) -> None:

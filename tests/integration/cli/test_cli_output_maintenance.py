@@ -78,7 +78,7 @@ def test_up_migrate_and_down_say_what_runs(say: Say, home: Path) -> None:
     assert (code, words.startswith("conn-etl: no database: ")) == (2, True)
     assert words.endswith("; start one with `conn-etl up`\n")
     assert run("down") == (0, "It was not running.\n")
-    url, schema = embedded.url(home), run("up")[1].split("(schema ")[-1][:4]
+    url, schema = embedded.reader_url(home), run("up")[1].split("(schema ")[-1][:4]
     running = f"PostgreSQL runs at {url} (schema {schema}); stop it with `conn-etl down`\n"
     assert run("up") == (0, running)
     assert run("migrate") == (0, f"Schema version {schema}.\n")

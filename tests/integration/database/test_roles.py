@@ -141,6 +141,7 @@ def _store(url: str) -> Store:
 def loaded(database_url: str, tmp_path: Path) -> Path:
     """A folder of logs that the superuser loaded, beside a table of somebody else's."""
     write(tmp_path / "conn.log", tsv([*flows(10), flow(10, id_resp_h="8.8.8.999")]))
+    _store(database_url).migrate()  # rights on a database itself are not copied from its template
     pipeline.ingest(_store(database_url), [str(tmp_path)])
     _run(database_url, "CREATE SCHEMA secret", "CREATE TABLE secret.thing (a int)")
     return tmp_path
