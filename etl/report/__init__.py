@@ -7,6 +7,7 @@ only markup that goes in as it is.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -67,7 +68,7 @@ def render(facts: Facts) -> str:
         for term in ("rows_read", "rows_loaded", "rows_duplicate", "rows_quarantined")
     }
     return _template("report.html.j2").render(
-        facts=facts, charts=_charts(facts), totals=totals, version=_version()
+        facts=facts, charts=_charts(facts), totals=totals, version=_version(), asked=_asked(facts)
     )
 
 
@@ -121,13 +122,17 @@ def _charts(facts: Facts) -> dict[str, Any]:
 
     from etl.report import charts
 
-    drawn = dict.fromkeys(("volume", "states", "protocols", "services", "nulls", "calendar", "trend"), "")
+    drawn = dict.fromkeys(
+        ("volume", "states", "protocols", "services", "nulls", "calendar", "trend", "bytes"), ""
+    )
     if facts["volume"]:
         drawn["volume"] = charts.volume(facts["volume"], facts["bucket"])
         drawn["states"] = charts.shares(facts["states"], "name", "share")
         drawn["protocols"] = charts.shares(facts["protocols"], "name", "share", colour=charts.GREEN)
         drawn["services"] = charts.shares(facts["services"], "name", "share", colour=charts.AMBER)
         drawn["nulls"] = charts.shares(facts["null_shares"], "column", "share", colour=charts.GREY)
+    if facts["network"]["bytes"]:
+        drawn["bytes"] = charts.by_service(facts["network"]["bytes"])
     if facts["completeness"]:
         drawn["calendar"] = charts.calendar(facts["completeness"])
     if facts["trend"]:
@@ -146,11 +151,37 @@ def _template(name: str) -> Template:
         trim_blocks=True,
     )
     environment.filters["moment"] = _moment
+    environment.filters["cell"] = _cell
     return environment.get_template(name)
 
 
 def _moment(value: datetime | None) -> str:
     return value.strftime("%Y-%m-%d %H:%M:%S UTC") if value else ""
+
+
+def _asked(facts: Facts) -> Callable[[str], str]:
+    """The call that asks a question for the span of the report."""
+    span = " ".join(f"--{name} {facts[name].isoformat()}" for name in ("since", "until"))
+    return lambda question: f"conn-etl query {question} {span}"
+
+
+def _cell(value: Any, column: str) -> str:
+    """A value of an answer: bytes as 1.4 GB, counts by thousands, moments to the second, ports as they are."""
+    from rich.filesize import decimal
+
+    if value is None:
+        return ""
+    if isinstance(value, bool) or column.endswith("port"):
+        return str(value)
+    if isinstance(value, int):
+        return decimal(value) if "bytes" in column and value >= 0 else f"{value:,}"
+    if isinstance(value, float):
+        return decimal(int(value)) if "bytes" in column else f"{value:,.6g}"
+    text = str(value)
+    return _moment(datetime.fromisoformat(text)) if column in _TIMES and text else text
+
+
+_TIMES = {"@timestamp", "first", "last", "hour", "first_seen", "last_seen"}
 
 
 def _version() -> str:

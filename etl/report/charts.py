@@ -75,6 +75,39 @@ def volume(rows: Rows, bucket: str) -> str:
     )
 
 
+def by_service(rows: Rows) -> str:
+    """IP bytes by time, a colour for each service."""
+    return svg(
+        {
+            "width": 820,
+            "height": 200,
+            "data": {"values": [dict(row) for row in rows]},
+            "mark": {"type": "bar"},
+            "encoding": {
+                "x": {
+                    "field": "at",
+                    "type": "temporal",
+                    "timeUnit": "utcyearmonthdatehours",
+                    "title": None,
+                    "axis": {"labelOverlap": True, "format": "%d %b %H:%M"},
+                },
+                "y": {
+                    "field": "bytes",
+                    "type": "quantitative",
+                    "title": "bytes",
+                    "axis": {"format": "~s"},
+                },
+                "color": {
+                    "field": "service",
+                    "type": "nominal",
+                    "title": None,
+                    "scale": {"scheme": "tableau10"},
+                },
+            },
+        }
+    )
+
+
 def shares(rows: Rows, name: str, value: str, *, colour: str = BLUE, width: int = 300) -> str:
     """A bar for each name with its share in per cent."""
     bars: Spec = {"type": "bar", "color": colour, "height": {"band": 0.7}}

@@ -15,6 +15,7 @@ from etl.database.statements import execute
 from etl.fields import CONN_STATES, STANDARD_NAMES
 from etl.models import FileState
 from etl.quality.rules import reasons
+from etl.report import network
 
 Facts = dict[str, Any]
 Rows = list[dict[str, Any]]
@@ -41,6 +42,7 @@ def gather(connection: Connection, since: datetime | None, until: datetime | Non
         span = {"since": since or whole.since or now, "until": until or whole.until or now}
         facts: Facts = {"created_at": now, **span}
         facts |= _rows(connection, span)
+        facts["network"] = network.gather(connection, span["since"], span["until"])
         # a file that brought no row has no place in time but its own: an open end takes it in
         span = {"since": since or _EVER[0], "until": until or _EVER[1]}
         facts["files"] = _ask(connection, "files", **span)

@@ -14,8 +14,8 @@ WITH profile AS MATERIALIZED (
         network_protocol AS protocol,
         network_application AS service,
         count(*) AS total,
-        sum(src_bytes) AS bytes_out,
-        sum(dst_bytes) AS bytes_in,
+        sum(src_ip_bytes) AS bytes_out,
+        sum(dst_ip_bytes) AS bytes_in,
         count(network_outer_vlan_id) AS network_outer_vlan_id,
         count(network_inner_vlan_id) AS network_inner_vlan_id,
         count(zeek_connection_tunnel_parents) AS zeek_connection_tunnel_parents,
@@ -78,6 +78,17 @@ SELECT 'filled', columns.key, CAST(sum(CAST(columns.value AS bigint)) AS bigint)
 FROM profile, jsonb_each_text(to_jsonb(profile)) AS columns
 WHERE columns.key NOT IN ('at', 'state', 'protocol', 'service', 'total', 'bytes_out', 'bytes_in')
 GROUP BY columns.key;
+
+-- name: claimed
+-- Rows that claim more payload than crossed the wire, by how many bytes, and the payload of all rows.
+SELECT
+    count(*) FILTER (WHERE src_bytes > src_ip_bytes OR dst_bytes > dst_ip_bytes) AS rows,
+    coalesce(
+        sum(greatest(src_bytes - src_ip_bytes, 0)::numeric + greatest(dst_bytes - dst_ip_bytes, 0)::numeric), 0
+    ) AS bytes,
+    coalesce(sum(coalesce(src_bytes, 0)::numeric + coalesce(dst_bytes, 0)::numeric), 0) AS payload
+FROM zeek.conn
+WHERE "@timestamp" >= CAST(:since AS timestamptz) AND "@timestamp" < CAST(:until AS timestamptz);
 
 -- name: files
 -- Files by state; in the span are those with rows in it, or else with a window in it.

@@ -8,12 +8,16 @@ from typing import Any
 
 import pytest
 
-from etl import report
+from etl import pipeline, report
 from etl.database.store import Store
 from tests.browser.conftest import IMAGE, SCRIPT
-from tests.chromium import Seen
+from tests.chromium import SCREENSHOTS, Seen
 
-CHARTS = ("trend", "calendar", "volume-chart", "states", "services", "protocols", "nulls")
+CHARTS = ("trend", "calendar", "volume-chart", "states", "services", "protocols", "nulls", "bytes")
+ROOT = Path(__file__).parents[2]
+CUT_OFF = """[...document.querySelectorAll('th, td, code, p, h2, .chart svg')].filter(
+    e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1).map(e => e.textContent)"""
+"""What reaches beyond the right edge of the page."""
 
 
 @pytest.fixture
@@ -69,9 +73,28 @@ def test_on_paper(open_page: Any, page_file: Path, tmp_path: Path) -> None:
     seen = open_page(color_scheme="dark")
     seen.page.goto(page_file.as_uri())
     seen.page.emulate_media(media="print")
+    seen.page.set_viewport_size({"width": 703, "height": 1000})  # A4 without its margins, in CSS pixels
     assert seen.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert seen.page.evaluate(CUT_OFF) == []
+    assert seen.page.locator("#rules details").evaluate("e => e.open") is False
     seen.page.pdf(path=tmp_path / "report.pdf")
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_the_network_half_of_the_samples(open_page: Any, store: Store, tmp_path: Path) -> None:
+    pipeline.ingest(store, [str(ROOT / "samples" / "logs")])
+    with store.session() as connection:
+        path = report.build(connection).write(tmp_path / "out")[0]
+    seen = open_page(viewport={"width": 1280, "height": 900})
+    seen.page.goto(path.as_uri())
+    assert seen.page.locator("#network .answer").count() == 7
+    assert seen.page.locator("#top_talkers tr").count() == 11
+    assert "conn-etl query top_talkers --since" in seen.page.locator("#top_talkers").inner_text()
+    assert seen.page.evaluate("document.documentElement.scrollWidth") == 1280
+    seen.page.locator("#network").scroll_into_view_if_needed()
+    seen.page.evaluate("document.querySelector('#network').scrollIntoView()")
+    if SCREENSHOTS:
+        seen.page.screenshot(path=Path(SCREENSHOTS) / "report-network.png")
 
 
 def test_the_json_says_the_same(page_file: Path) -> None:

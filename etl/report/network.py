@@ -1,0 +1,98 @@
+"""The network half of a report: what happened, as the cookbook's questions answer it for the span.
+
+Each section names its question, so that a reader can ask it again and go on from there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from heapq import nlargest
+from itertools import islice
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from etl.database.engine import execute
+from etl.query import ask, cookbook, formats
+
+SHOWN = 10
+"""Lines of a section at most."""
+SERVICES = 7
+"""Services that the chart of bytes tells apart; the others are one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Section:
+    """One question of the report."""
+
+    title: str
+    question: str
+    given: Mapping[str, str]
+    worst: str | None = None
+    """The column by which the largest lines are shown first; else the question's own order."""
+
+
+SECTIONS = (
+    Section(title="Top talkers by IP bytes", question="top_talkers", given={"most": "10"}),
+    Section(title="New destinations", question="new_destinations", given={"most": "11"}),
+    Section(title="Hosts that fail to connect", question="failed_connections", given={"most": "11"}),
+    Section(title="Hosts that look as if they scan", question="scan_candidates", given={}),
+    Section(title="Longest pairs", question="long_pairs", given={"most": "10"}),
+    Section(title="Beacon candidates", question="beacon_candidates", given={"most": "11"}),
+    Section(title="Hours with most loss", question="packet_loss", given={}, worst="missed_bytes"),
+)
+
+
+def gather(connection: Connection, since: datetime, until: datetime) -> dict[str, Any]:
+    """The facts of the network half, in the caller's transaction: ``claimed``, ``bytes`` and ``sections``."""
+    span = {"since": since, "until": until}
+    return {
+        "claimed": dict(execute(connection, "report.claimed", **span).mappings().one()),
+        "bytes": _by_service(connection, since, until),
+        "sections": [_section(connection, section, since, until) for section in SECTIONS],
+    }
+
+
+def _section(connection: Connection, section: Section, since: datetime, until: datetime) -> dict[str, Any]:
+    question = cookbook.load(section.question)
+    values = question.values(section.given, since, until)
+    answer, empty = ask.peeked(ask.ask(connection, ask.named(connection, question), values))
+    lines = (dict(zip(answer.columns, row, strict=True)) for row in answer.rows)
+    if section.worst:
+        rows = nlargest(SHOWN + 1, lines, key=itemgetter(section.worst))
+    else:
+        rows = list(islice(lines, SHOWN + 1))
+    return {
+        "title": section.title,
+        "question": question.name,
+        "text": question.question,
+        "answer": question.answer,
+        "columns": list(answer.columns),
+        "rows": [{name: formats.plain(value) for name, value in row.items()} for row in rows[:SHOWN]],
+        "more": len(rows) > SHOWN,
+        "notes": ask.notes(connection, question, values, empty=empty),
+    }
+
+
+def _by_service(connection: Connection, since: datetime, until: datetime) -> list[dict[str, Any]]:
+    """IP bytes of each hour (of each day where the span is long) and service, the smaller services as one."""
+    question = cookbook.load("bytes_by_hour_and_service")
+    answer = ask.ask(connection, question.sql, question.values({}, since, until))
+    by_day = (until - since).days > 7  # noqa: PLR2004  a week has 168 hours, which the chart can show
+    sums: Counter[tuple[str, str]] = Counter()
+    totals: Counter[str] = Counter()
+    for row in (dict(zip(answer.columns, line, strict=True)) for line in answer.rows):
+        service = row["network_application"] or "(unset)"
+        size = int(row["src_ip_bytes"] or 0) + int(row["dst_ip_bytes"] or 0)
+        at = row["hour"].replace(hour=0) if by_day else row["hour"]
+        sums[at.isoformat(), service] += size
+        totals[service] += size
+    named = {service for service, _ in totals.most_common(SERVICES)}
+    shown: Counter[tuple[str, str]] = Counter()
+    for (at, service), size in sums.items():
+        shown[at, service if service in named else "(all others)"] += size
+    return [{"at": at, "service": service, "bytes": size} for (at, service), size in sorted(shown.items())]

@@ -1,0 +1,59 @@
+"""The network half of a report: the cookbook's answers for its span, and payload that never crossed the wire."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from etl import pipeline, report
+from etl.database.store import Store
+from tests.logs import flow, flows, tsv, write
+
+DAY = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def loaded(store: Store, tmp_path: Path) -> Store:
+    """Thirty flows, two that claim more than they sent, one of them a wild RST."""
+    odd = [
+        flow(100, conn_state="RSTR", resp_bytes=2_000_000_000, resp_ip_bytes=84, missed_bytes=2_000_000_000),
+        flow(101, orig_bytes=500, orig_ip_bytes=400, service="<b>dns</b>"),
+        flow(102, orig_bytes=None, resp_bytes=None, orig_ip_bytes=40, resp_ip_bytes=0, duration=None),
+    ]
+    pipeline.ingest(store, [str(write(tmp_path / "conn.log", tsv([*flows(30), *odd])))])
+    return store
+
+
+def test_it_shows_what_happened_with_the_question_behind_each_part(loaded: Store) -> None:
+    with loaded.session() as connection:
+        made = report.build(connection)
+    network = json.loads(made.as_json())["network"]
+    claimed = network["claimed"]
+    assert (claimed["rows"], int(claimed["bytes"])) == (2, 2_000_000_000 - 84 + 100)
+    assert "2 rows claim more payload than crossed the wire:\n100% of the payload" in made.html
+    parts = {part["question"]: part for part in network["sections"]}
+    assert list(parts) == [
+        "top_talkers", "new_destinations", "failed_connections", "scan_candidates", "long_pairs",
+        "beacon_candidates", "packet_loss",
+    ]  # fmt: skip
+    for name in parts:
+        assert (
+            f"conn-etl query {name} --since 2026-03-01T00:00:00+00:00 --until 2026-03-02T00:00:00+00:00"
+            in made.html
+        )
+    assert parts["packet_loss"]["rows"][0]["missed_bytes"] == 2_000_000_000
+    assert parts["top_talkers"]["more"] is False
+    assert len(parts["top_talkers"]["rows"]) == 10
+    assert "there is nothing to compare with" in parts["new_destinations"]["notes"][0]
+    assert {row["service"] for row in network["bytes"]} == {"ssl", "(unset)", "<b>dns</b>"}
+    assert "<b>dns</b>" not in made.html
+
+
+def test_an_empty_span_has_no_network_half(loaded: Store) -> None:
+    with loaded.session() as connection:
+        made = report.build(connection, datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 2, tzinfo=UTC))
+    assert 'id="network"' not in made.html
+    assert made.facts["network"]["claimed"]["rows"] == 0
