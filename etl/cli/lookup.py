@@ -43,7 +43,7 @@ def import_(file: File, *, source: Source = None, as_json: Json = False) -> None
 @lookup.command("list")
 def list_(*, as_json: Json = False) -> None:
     """List what has been imported."""
-    from etl.database.engine import execute
+    from etl.database.statements import execute
 
     with store().session() as connection:
         rows = [dict(row) for row in execute(connection, "lookup.sources").mappings()]
@@ -56,7 +56,7 @@ def list_(*, as_json: Json = False) -> None:
 @lookup.command()
 def remove(source: str, *, as_json: Json = False) -> None:
     """Remove what a source named."""
-    from etl.database.engine import execute
+    from etl.database.statements import execute
 
     with store().loading() as connection, connection.begin():
         count = execute(connection, "lookup.forget", source=source).rowcount

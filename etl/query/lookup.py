@@ -17,8 +17,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from etl.database.engine import execute
-from etl.database.statements import statement
+from etl.database.statements import execute, statement
 from etl.errors import Misuse
 from etl.query import moments
 
