@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 import itertools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from etl import source
-from etl.errors import FileAway, FileError, PathTooLong
+from etl.errors import ConnEtlError, FileAway, FileError, PathTooLong
 from etl.loading import ledger, undo
 from etl.loading.single_out import as_file_error, single_out
 from etl.models import FileState, FoundFile
@@ -26,6 +26,7 @@ from etl.pipeline.discovered import WaitingFile
 from etl.settings import Settings
 
 Row = sa.Row[Any]
+Answer = TypeVar("Answer")
 log = logging.getLogger(__name__)
 
 _BEGINNING = datetime.fromtimestamp(0, UTC)
@@ -155,7 +156,7 @@ def _entered(
         ready.append(
             not only_complete
             or taken
-            or source.is_complete(file, now, settings.settle_after, first_seen=first_seen)
+            or source.is_complete(file, now, settings.settle_after, first_seen=first_seen, ended=_has_end)
         )
         if not ready[-1]:
             result.incomplete.append(_incomplete(file, now, first_seen, settings))
@@ -214,10 +215,26 @@ def _incomplete(
     return WaitingFile(path=file.path, why=why, until=until.astimezone(UTC))
 
 
+def _has_end(file: FoundFile) -> bool:
+    return _looked_into(file.path, lambda: source.has_end(file), otherwise=False)
+
+
 def _with_twin(file: FoundFile) -> FoundFile:
-    if not file.twins or file.skip_reason is not None or not (error := source.half_written(file)):
+    if not file.twins or file.skip_reason is not None:
         return file
-    return replace(file, skip_reason=error)
+    error = _looked_into(file.path, lambda: source.half_written(file), otherwise=None)
+    return replace(file, skip_reason=error) if error else file
+
+
+def _looked_into(path: str, look: Callable[[], Answer], *, otherwise: Answer) -> Answer:
+    """What the content of one file says; an error of a kind that is not foreseen here is left to staging to report."""
+    try:
+        return look()
+    except ConnEtlError:
+        raise
+    except Exception:
+        log.exception("%s: an unforeseen error while it was looked into", path)
+        return otherwise
 
 
 def _turn_down(connection: Connection, files: Sequence[FoundFile], rows: Sequence[Row], run_id: str) -> None:
@@ -257,7 +274,12 @@ def _opened_again(
 
 def _differs(row: Row, settings: Settings) -> bool:
     """Whether a file holds other bytes than those that the ledger knows; one that cannot be read does."""
+
+    def differs() -> bool:
+        content = source.content(row.path, settings.max_file_bytes)
+        return content[1] != bytes(row.digest)
+
     try:
-        return row.digest is None or source.content(row.path, settings.max_file_bytes)[1] != bytes(row.digest)
+        return row.digest is None or _looked_into(row.path, differs, otherwise=True)
     except FileError:
         return True

@@ -26,6 +26,7 @@ from etl.database.store import Store
 from etl.errors import ConnEtlError, EnvironmentProblem, FileError, NoRoom, PermanentError, TransientError
 from etl.loading import ledger, undo
 from etl.loading.batch import Batch
+from etl.loading.single_out import as_file_error
 from etl.models import FileState
 from etl.pipeline.discover import Request, ScanResult, Waiting, scan, sensors_of
 from etl.pipeline.runs import begin, end, in_batches, new_id
@@ -302,8 +303,12 @@ def try_out(
             try:
                 yield _try(file.path, settings)
                 continue
-            except FileError as raised:
-                error = raised
+            except (TransientError, EnvironmentProblem):
+                raise
+            except Exception as raised:
+                if not isinstance(raised, FileError):
+                    log.exception("%s: an unforeseen error while it was read", file.path)
+                error = as_file_error(raised)
         yield FileResult(path=file.path, state=error.state, kind=error.kind, reason=str(error))
 
 

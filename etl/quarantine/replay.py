@@ -20,9 +20,11 @@ from etl import pipeline
 from etl.database import engine, schema, statements
 from etl.database.statements import execute
 from etl.database.store import Store
+from etl.errors import PermanentError
 from etl.fields import COPY_COLUMNS
 from etl.loading import ledger
 from etl.loading.batch import Batch, held
+from etl.loading.single_out import single_out
 from etl.models import Format
 from etl.quality import gate
 from etl.quarantine import publish_replay
@@ -53,13 +55,20 @@ def replay(store: Store, wanted: QuarantineFilter, *, actor: str, why: str) -> R
         arguments = {"replay": wanted.parameters(), "actor": actor, "why": why}
         pipeline.begin(store, entry.run_id, "command", arguments)
         ids = [row.quarantine_id for row in lines if row.obstacle is None]
+        obstacles = Counter(row.obstacle for row in lines if row.obstacle is not None)
         outcomes: Counter[str] = Counter()
-        for chunk in in_chunks(ids):
+
+        def work(some: Sequence[int]) -> None:
             for attempt in pipeline.attempts(store.settings):
                 with attempt:
-                    outcomes += _replay(store, connection, chunk, entry)
+                    outcomes.update(_replay(store, connection, some, entry))
+
+        for chunk in in_chunks(ids):
+            refused = single_out(chunk, work)
+            if len(refused) == len(chunk) and type(refused[0].error) is PermanentError:
+                raise refused[0].error  # a rule cannot be evaluated
+            obstacles += Counter(f"it fails: {failure.error}" for failure in refused)
     pipeline.end(store, entry.run_id)
-    obstacles = Counter(row.obstacle for row in lines if row.obstacle is not None)
     return Replayed(run_id=entry.run_id, outcomes=dict(outcomes), not_replayable=dict(obstacles))
 
 

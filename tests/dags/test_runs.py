@@ -177,3 +177,33 @@ def test_params_are_checked_before_the_run(
     run = airflow.run(database_url, conf=conf)
     assert run.error is not None
     assert "ParamValidationError" in run.error
+
+
+REFUSING = """
+CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM etl.file WHERE etl_file_id = new.etl_file_id AND path = '{path}') THEN
+        RAISE EXCEPTION 'not this one' USING ERRCODE = '22000';
+    END IF;
+    RETURN new;
+END $$;
+GRANT EXECUTE ON FUNCTION public.refuse() TO public;
+CREATE TRIGGER refuse BEFORE INSERT ON zeek.conn FOR EACH ROW EXECUTE FUNCTION public.refuse();
+"""
+
+
+def test_a_file_that_the_database_refuses_is_one_red_run_and_stops_no_other(
+    airflow: Airflow, database_url: str, logs: Path
+) -> None:
+    bad = logs / DAY / f"{hour(9)}.gz"
+    ask(database_url, REFUSING.format(path=bad))
+    first = airflow.run(database_url, logs)
+    assert first.state == "failed"
+    assert first.states(*STEPS, "announce", "close") == [*["success"] * 4, "failed"]
+    assert [failure.startswith(f"close: {bad} ") for failure in first.failures] == [True]
+    assert first.events[0]["extra"]["rows"] == 80
+    states = "SELECT state, kind, count(*)::int FROM etl.file GROUP BY state, kind ORDER BY state"
+    assert ask(database_url, states) == [("failed", "unforeseen", 1), ("published", None, 2)]
+    write(logs / DAY / hour(11), tsv(flows(40, 300)))
+    second = airflow.run(database_url, logs)
+    assert (second.state, second.events[0]["extra"]["rows"]) == ("success", 40)
