@@ -83,11 +83,11 @@ class Batch:
             Busy: a reader holds the old ones (after ``lock_timeout``).
         """
         with self.connection.begin():
-            _run(self.connection, "drop", self.batch_id)
             self.create_tables()
 
     def create_tables(self) -> None:
-        """Make the staging tables where there are none, in the transaction that the connection is in."""
+        """The same in the transaction that the connection is in."""
+        _run(self.connection, "drop", self.batch_id)
         _run(self.connection, "create", self.batch_id)
 
     def create_part(self, number: int) -> str:
