@@ -84,6 +84,8 @@ def write_log(lines: Iterable[Mapping[Any, Any]], stream: TextIO) -> dict[int, s
 def _header(line_format: Format) -> str:
     if line_format.kind == "json":
         return ""
+    if csv := next((step for step in line_format.wrapping if step.startswith("csv:")), None):
+        return csv.removeprefix("csv:").join(line_format.fields) + "\n"
     separator = line_format.separator or "\t"
     escaped = "".join(rf"\x{ord(character):02x}" for character in separator)
     lines = [f"#separator {escaped}"]

@@ -3,5 +3,5 @@
 The way of a file: ``files`` (the whole) → ``compression`` → ``holes`` → ``chunks`` (whole lines) → ``formats`` (which
 one it is: ``signatures``, ``csv_rows``, ``wrapping``) → ``tsv`` (``header``, ``tsv_rows``) or ``jsonl``
 (``json_schema``, ``json_fast``, ``json_audit``, and ``json_exact`` for doubtful lines) → ``etl.mapping``. ``reread``
-takes single lines out of quarantine the same way. Nothing is imported here: asking for a name's field needs no polars.
+takes single lines out of quarantine the same way. Nothing is imported here: a field's name needs no polars.
 """

@@ -17,6 +17,7 @@ from backports import zstd
 from isal import igzip_lib
 
 from etl.errors import TooLarge, Unreadable
+from etl.mapping.bounds import PACKED_HOLE
 
 READ_BYTES = 1 << 18
 CHUNK_BYTES = 1 << 17
@@ -99,7 +100,7 @@ class Decompressed:
         self._stream = stream
         self._max_bytes = max_bytes
         self._held = b""
-        self._packed = 0
+        self._packed = self._zeros = 0
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield non-empty chunks of at most 256 KiB.
@@ -118,11 +119,17 @@ class Decompressed:
                     f"more than {self._max_bytes} bytes when decompressed",
                     hint="raise max_file_bytes to read it",
                 )
-            if self.kind != PLAIN and self.size > max(BOMB_BYTES, BOMB_RATIO * self._packed):
+            if self.kind != PLAIN and self._is_bomb(chunk):
                 raise TooLarge(f"it decompresses to more than {BOMB_RATIO} times its size: no log does")
             yield chunk
         if self.incomplete and not self.size:
             raise Unreadable(f"nothing can be decompressed: {self.incomplete}")
+
+    def _is_bomb(self, chunk: bytes) -> bool:
+        """Whether the bytes so far are more than any log unpacks to; a hole of zeros may be, up to its own bound."""
+        if chunk.startswith(b"\0") and self._zeros < PACKED_HOLE and not chunk.strip(b"\0"):
+            self._zeros += len(chunk)
+        return self.size - self._zeros > max(BOMB_BYTES, BOMB_RATIO * self._packed)
 
     def _read(self) -> bytes:
         if self._held:

@@ -13,6 +13,8 @@ Unwrap = wrapping.Wrapping | csv_rows.PlainRows
 _HEADER_LINES = 200
 """Lines that decide the format, one of which may be damaged."""
 _SAMPLE = 1_000
+_FIRST, _EACH = 50, 20
+"""Lines of the sample that tell of a wrapper: the first ones, and one in so many of the others."""
 _SAMPLE_BYTES = 1 << 22
 _HEAD = 1 << 20
 
@@ -49,7 +51,7 @@ def detect(data: bytes, names: Names, *, keep_wrapper: bool = False) -> Detected
     if not any(line.lstrip(b" \t\x1e").startswith((b"{", b"[")) or wrapping.prefix(line) for line in lines):
         raise signatures.unknown(data)
     sample = data[:_SAMPLE_BYTES].split(b"\n", _SAMPLE)[:_SAMPLE]
-    if steps := wrapping.learnt(sample, names):
+    if steps := wrapping.learnt([*sample[:_FIRST], *sample[_FIRST::_EACH]], names):
         wrapped = replace(JSON, wrapping=steps)
         return Detected(format=wrapped, unwrap=unwrapper(wrapped, names, keep_wrapper=keep_wrapper))
     return Detected(format=JSON)

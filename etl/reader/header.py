@@ -18,6 +18,9 @@ START = Format(kind="tsv", separator="\t", set_separator=",", empty_field="(empt
 """Zeek's defaults, and what a ``#separator`` line goes back to."""
 
 _DIRECTIVE = re.compile(rb"#(separator|set_separator|empty_field|unset_field|path|open|close|fields|types)\b")
+_BLANKS = re.compile(r"(?<=\S) +(?=\S)")
+BLANKS = "blanks:"
+"""Step of ``Format.wrapping``: the last cell holds several, with at least this many blanks between them."""
 _ESCAPES = re.compile(r"(?:\\x[0-9a-fA-F]{2})+|\\\\")
 
 
@@ -42,7 +45,22 @@ def headed(before: Format, line: bytes) -> Format:
     change: dict[str, Any] = {
         name: tuple(map(unescaped, value.split(separator))) if many else unescaped(value)
     }
-    return replace(before, **change)
+    return _with_split_cells(replace(before, **change))
+
+
+def _with_split_cells(after: Format) -> Format:
+    """The header of the labelled research sets: the last cell of names holds several, with blanks between."""
+    if not after.fields or " " not in after.fields[-1].strip():
+        return after
+    last = after.fields[-1].strip()
+    width = min(len(found[0]) for found in _BLANKS.finditer(last))
+    names = re.split(f" {{{width},}}", last)
+    fields = (*after.fields[:-1], *names)
+    types = after.types
+    if types and len(types) < len(fields):
+        types = (*types[:-1], *re.split(f" {{{width},}}", types[-1].strip()))
+    steps = tuple(step for step in after.wrapping if not step.startswith(BLANKS))
+    return replace(after, fields=fields, types=types, wrapping=(*steps, f"{BLANKS}{width}:{len(names)}"))
 
 
 def unescaped(text: str) -> str:

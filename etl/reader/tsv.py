@@ -16,15 +16,10 @@ from etl.fields import LOG, REQUIRED
 from etl.mapping.bounds import HEADER_BYTES, HEADER_COLUMNS, SHOWN
 from etl.mapping.names import Names
 from etl.mapping.values import Fault
-from etl.models import Format
 from etl.reader.chunks import Chunk
-from etl.reader.header import START, Run, headed, is_header, runs
+from etl.reader.header import BLANKS, START, Run, headed, is_header, runs
 from etl.reader.raw_block import RawBlock
 from etl.reader.tsv_rows import Table, columns_of
-
-_BLANKS = re.compile(r"(?<=\S) +(?=\S)")
-BLANKS = "blanks:"
-"""Step of ``Format.wrapping``: the last cell holds several, with at least this many blanks between them."""
 
 
 class TsvSource:
@@ -77,7 +72,7 @@ class TsvSource:
     def _head(self, run: Run) -> None:
         if len(run.data) > HEADER_BYTES:
             raise TooLarge(f"a header line of {len(run.data):,} bytes")
-        after = _with_split_cells(headed(self.format, run.data))
+        after = headed(self.format, run.data)
         if len(after.fields) > HEADER_COLUMNS:
             raise TooLarge(f"a header of {len(after.fields):,} columns")
         if run.data.startswith(b"#close"):
@@ -169,18 +164,3 @@ def filled(run: Run) -> Iterator[tuple[int, bytes]]:
     for number, line in enumerate(run.data.split(b"\n"), run.first):
         if line and line != b"\r":
             yield number, line
-
-
-def _with_split_cells(after: Format) -> Format:
-    """The header of the labelled research sets: the last cell of names holds several, with blanks between."""
-    if not after.fields or " " not in after.fields[-1].strip():
-        return after
-    last = after.fields[-1].strip()
-    width = min(len(found[0]) for found in _BLANKS.finditer(last))
-    names = re.split(f" {{{width},}}", last)
-    fields = (*after.fields[:-1], *names)
-    types = after.types
-    if types and len(types) < len(fields):
-        types = (*types[:-1], *re.split(f" {{{width},}}", types[-1].strip()))
-    steps = tuple(step for step in after.wrapping if not step.startswith(BLANKS))
-    return replace(after, fields=fields, types=types, wrapping=(*steps, f"{BLANKS}{width}:{len(names)}"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import json
 import lzma
 import random
 from collections.abc import Sequence
@@ -169,4 +170,70 @@ def whole_file(rng: random.Random) -> bytes:
     return data[:200_000]
 
 
+OTHER_ROWS = (
+    {"name": "a"}, {"a": 1}, {"k" * 8_192: 1}, {}, {"level": "info", "message": "x"}, {"ts": 1.5, "name": "x", "num_seen": 3},
+    {"ts": 1.5, "uid": "D1", "id.orig_h": "10.0.0.1", "id.orig_p": 1, "id.resp_h": "10.0.0.2", "id.resp_p": 53, "proto": "udp",
+     "query": "a.example", "rtt": 0.125}, {"_path": "dns", "query": "x"}, {"@stream": "weird", "name": "x"}, {"dns": {"query": "x"}},
+    {"message": "plain text"}, {"event": []}, {"result": {"_raw": "{"}}, {"stream": "stdout", "log": "x"}, {"id": "x", "old_value": 1},
+)  # fmt: skip
+"""Objects without a known key, and rows of other logs."""
+PREFIXES = (
+    b"Mar  1 09:00:00 north zeek: ",
+    b'<134>1 2026-03-01T09:00:00Z n z 7 I [x k="{"] ',
+    b"zeek-1  | ",
+    b"2026-03-01T09:00:00Z stdout F ",
+)
+
+
+def _wrapped(rng: random.Random, line: bytes) -> bytes:
+    """A row in one of the wrappers that are known."""
+    text = json.dumps(line.decode("utf-8", "replace"))
+    match rng.randrange(6):
+        case 0:
+            return b'{"conn":' + line + b"}"
+        case 1:
+            return f'{{"@timestamp":"x","message":{text}}}'.encode()
+        case 2:
+            return b'{"_index":"z","_source":' + line + b',"_id":"1"}'
+        case 3:
+            return f'{{"result":{{"host":"h","_raw":{text}}}}}'.encode()
+        case 4:
+            return rng.choice(PREFIXES) + line
+        case _:
+            return f'{{"_source":{{"event":{text}}}}}'.encode()
+
+
+def new_kind(rng: random.Random) -> bytes:
+    """A log in a wrapper, with holes, as CSV, or of rows that are none; some of its lines damaged."""
+    rows = [_line(flow(rng.randrange(10**6)), is_json=True) for _ in range(rng.choice((1, 3, 12)))]
+    foreign = [json.dumps(rng.choice(OTHER_ROWS)).encode() for _ in range(rng.choice((0, 1, 4)))]
+    kind = rng.randrange(5)
+    if kind == 0:
+        made = foreign or [b'{"name":"a"}']
+    elif kind == 1:
+        state = rng.getstate()
+        made = []
+        for row in rows:
+            rng.setstate(state)
+            made.append(_wrapped(rng, row))
+        made += foreign
+    elif kind == 2:
+        plain = tsv([flow(number) for number in range(len(rows))]).split(b"\n")
+        separator = rng.choice((b"\t", b",", b";"))
+        names = plain[6].split(b"\t")[1:]
+        made = [separator.join(names), *(separator.join(line.split(b"\t")) for line in plain[8:-2])]
+    else:
+        made = rows + foreign
+    rng.shuffle(made)
+    for _ in range(rng.choice((0, 0, 1, 2))):
+        at = rng.randrange(len(made))
+        made[at] = _damage_json(rng, made[at])
+    data = b"".join(line + b"\n" for line in made)
+    for _ in range(rng.choice((0, 1, 3))):
+        at = rng.choice([0, data.find(b"\n") + 1, rng.randrange(len(data) + 1), len(data)])
+        data = data[:at] + b"\0" * rng.choice((1, 15, 16, 5_000)) + data[at:]
+    return rng.choice(_PACKERS)(data) if rng.random() < _PACKED else data
+
+
+_PACKED = 0.05
 _PACKERS: Sequence = (gzip.compress, bz2.compress, lzma.compress, zstd.compress)

@@ -49,7 +49,11 @@ class Figures:
     def add(self, counts: Counter[str]) -> None:
         """Counts of one chunk."""
         self.counts = dict(Counter(self.counts) + counts)
-        self.inputs = self.counts.get("damaged lines", 0) + self.counts.get("damaged files", 0)
+        self.inputs = (
+            self.counts.get("damaged lines", 0)
+            + self.counts.get("damaged files", 0)
+            + self.counts.get("files of the new kinds", 0)
+        )
 
     def report(self) -> str:
         """All of it in words."""
@@ -91,6 +95,14 @@ def chunk(job: tuple[int, int]) -> tuple[int, Counter[str], list[tuple[str, byte
             attempt(
                 mutate.whole_file(rng),
                 "damaged files",
+                1,
+                packed=True,
+                block_rows=rng.choice((1, 5, 250_000)),
+            )
+        for _ in range(FILES):
+            attempt(
+                mutate.new_kind(rng),
+                "files of the new kinds",
                 1,
                 packed=True,
                 block_rows=rng.choice((1, 5, 250_000)),
@@ -156,7 +168,7 @@ def main() -> int:
 
 
 def _jobs(figures: Figures, wanted: int, deadline: float) -> Iterator[tuple[int, int]]:
-    of_chunk = CHUNK * (LINES + FILES)
+    of_chunk = CHUNK * (LINES + 2 * FILES)
     number = figures.chunks
     while number * of_chunk < wanted and time.monotonic() < deadline:
         yield figures.seed, number

@@ -1,0 +1,51 @@
+"""A line out of quarantine is read as it was in its file, whatever it was wrapped in."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from etl.models import Format, ReadOptions
+from etl.reader.files import ConnReader, raw_lines
+from etl.reader.reread import read_again, stored_format
+
+CASES = Path(__file__).parents[2] / "data" / "conn"
+WRAPPED = sorted(
+    path.parent.name
+    for path in CASES.glob("*/expected.json")
+    if json.loads(path.read_text(encoding="utf-8")).get("wrapping")
+)
+
+
+@pytest.mark.parametrize("case", WRAPPED)
+def test_lines_in_a_wrapper_are_read_again(case: str) -> None:
+    wanted = json.loads((CASES / case / "expected.json").read_text(encoding="utf-8"))
+    given = {name: tuple(v) if isinstance(v, list) else v for name, v in wanted.get("options", {}).items()}
+    options = ReadOptions(aliases=wanted.get("aliases", {}), **given)
+    (source,) = (CASES / case).glob("input.*")
+    data = source.read_bytes()
+    frame = pl.concat([block.frame for block in ConnReader(io.BytesIO(data), options=options)])
+    again = raw_lines(io.BytesIO(data), frame["etl_line"].to_list(), options)
+    by_format: dict[Format, list[tuple[int, bytes]]] = {}
+    for number, line in again.items():
+        stored = stored_format(json.loads(json.dumps(line.format.as_json())))
+        by_format.setdefault(stored, []).append((number, line.raw))
+    frames = []
+    for line_format, lines in by_format.items():
+        found, faults = read_again(lines, line_format, options)
+        assert faults == []
+        frames.append(found)
+    again_frame = pl.concat(frames).sort("etl_line")
+    assert_frame_equal(again_frame.drop("extra"), frame.drop("extra"))
+    assert [json.loads(x or "{}") for x in again_frame["extra"]] == [
+        json.loads(x or "{}") for x in frame["extra"]
+    ]
+    for reject_line, _, reason in wanted["rejects"]:
+        raw = raw_lines(io.BytesIO(data), [reject_line], options)[reject_line]
+        found, faults = read_again([(reject_line, raw.raw)], raw.format, options)
+        assert (found.height, len(faults)) == (0, 1), reason
