@@ -18,6 +18,7 @@ import pytest
 from etl import pipeline
 from etl.database.store import Store
 from etl.monitoring import windows
+from etl.report import facts
 from etl.source import local
 from tests.integration.conftest import Ask, Command
 from tests.logs import flow, flows, json_lines, tsv, write
@@ -172,6 +173,7 @@ def test_names_that_state_decades_make_no_billion_windows(store: Store, ask: Ask
         (1, gap.windows)
     ]
     with store.session() as connection:
+        assert facts.gather(connection, None, None)["missing_windows"] == gap.windows
         always = store.settings.model_copy(update={"quiet_hours": tuple(range(24))})
         assert windows.gaps(connection, always) == []
     assert time.monotonic() - begun < 5
