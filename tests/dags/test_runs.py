@@ -177,3 +177,17 @@ def test_params_are_checked_before_the_run(
     run = airflow.run(database_url, conf=conf)
     assert run.error is not None
     assert "ParamValidationError" in run.error
+
+
+def test_the_param_path_names_what_the_settings_allow_and_no_credentials(
+    airflow: Airflow, database_url: str, logs: Path
+) -> None:
+    outside = airflow.run(database_url, logs, env={"CONN_ETL_ALLOWED_PATHS": '["/srv/zeek", "s3://"]'})
+    assert (outside.state, outside.states("batch.stage")) == ("failed", ["upstream_failed"])
+    assert "CONN_ETL_ALLOWED_PATHS" in str(outside.failures)
+    secret = airflow.run(database_url, conf={"path": "s3://key:sesame@bucket/logs"})
+    assert secret.state == "failed"
+    assert "s3://***@bucket/logs" in str(secret.failures)
+    assert ask(database_url, "SELECT count(*) FROM etl.run WHERE arguments::text LIKE '%sesame%'") == [(0,)]
+    within = airflow.run(database_url, logs, env={"CONN_ETL_ALLOWED_PATHS": f'["{logs}"]'})
+    assert (within.state, within.failures) == ("success", [])
