@@ -213,7 +213,7 @@ def test_explain_takes_a_member_and_an_archive_of_one(store: Store, tmp_path: Pa
         explain(str(two), store.settings, store)
 
 
-def test_gaps_are_the_same_in_any_time_zone_of_the_session(store: Store, ask: Ask, tmp_path: Path) -> None:
+def test_gaps_are_the_same_in_any_time_zone_of_the_session(store: Store, tmp_path: Path) -> None:
     for first, last in (("03-27", "03-28"), ("03-31", "04-01"), ("10-23", "10-24"), ("10-27", "10-28")):
         write(tmp_path / f"conn__2026-{first}-00-00-00__2026-{last}-00-00-00__.log", tsv([]))
     pipeline.ingest(store, [str(tmp_path)])
