@@ -77,10 +77,7 @@ def explain(path: str, settings: Settings, store: Store | None) -> Explanation:
     Raises:
         Misuse: there is no such file.
     """
-    found = list(itertools.islice(source.listed([path], sensors_of(settings)), 2))
-    if len(found) != 1 or found[0].path not in {path, source.named(path)}:
-        raise Misuse(f"{source.named(path)} is a folder", hint="name one file of it")
-    (file,) = found
+    file = _only_file(path, settings)
     reading = _read(file, settings)
     scan = reading.scan
     formats: Sequence[Format] = scan.formats if scan else ()
@@ -108,6 +105,17 @@ def explain(path: str, settings: Settings, store: Store | None) -> Explanation:
         error=str(reading.error) if reading.error else None,
         would=_would(file, reading, settings, store),
     )
+
+
+def _only_file(path: str, settings: Settings) -> FoundFile:
+    """The file that a path stands for; an archive may have one member."""
+    found = list(itertools.islice(source.listed([path], sensors_of(settings)), 2))
+    named = source.named(path)
+    if len(found) == 1 and (found[0].path in {path, named} or found[0].path.startswith(f"{named}!/")):
+        return found[0]
+    if found and found[0].path.startswith(f"{named}!/"):
+        raise Misuse(f"{named} is an archive of several files", hint=f"name one of them: {found[0].path}")
+    raise Misuse(f"{named} is a folder", hint="name one file of it")
 
 
 def _read(file: FoundFile, settings: Settings) -> _Reading:

@@ -51,6 +51,7 @@ def gather(connection: Connection, since: datetime | None, until: datetime | Non
         facts["quarantine"] = _quarantine(connection, span)
         facts["problems"] = _ask(connection, "problems", **span, most=SHOWN)
         facts["completeness"] = _ask(connection, "completeness", **span, most=WINDOWS)
+        facts["missing_windows"] = _ask(connection, "missing_windows", **span)[0]["windows"]
         facts["lag"] = _ask(connection, "lag")
         facts["new_columns"] = _ask(connection, "columns", **span, most=SHOWN)
         facts["slowest_files"] = _ask(connection, "slowest", **span, most=10)
@@ -144,13 +145,12 @@ def verdict(facts: Facts) -> Facts:
     files = {row["state"]: row["files"] for row in facts["files"]}
     turned_down = files.get(FileState.REFUSED, 0) + files.get(FileState.FAILED, 0)
     open_lines = sum(row["lines"] for row in facts["quarantine"] if row["state"] == "open")
-    missing = sum(row["state"] == "missing" for row in facts["completeness"])
     warned = [row["rule"] for row in facts["rules"] if row["failed"] and row["severity"] != "critical"]
     counted = (
         (turned_down, "file refused or failed", "files refused or failed"),
         (files.get(FileState.INCOMPLETE, 0), "file cut short", "files cut short"),
         (open_lines, "line open in quarantine", "lines open in quarantine"),
-        (missing, "window missing", "windows missing"),
+        (facts["missing_windows"], "window missing", "windows missing"),
         (len(warned), "rule warns", "rules warn"),
     )
     said = [f"{count:,} {one if count == 1 else many}" for count, one, many in counted if count]

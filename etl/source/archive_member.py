@@ -17,7 +17,7 @@ from etl.errors import FileError, NotALog, TooLarge, Unreadable
 
 MOST_MEMBERS = 100_000
 LONGEST_READ = 64 << 20
-"""A header, or the list of a zip file's members, that is longer belongs to no archive of logs."""
+"""A header that is longer belongs to no archive of logs."""
 BUFFER = 1 << 18
 WHOLE = "bring a whole copy, or unpack it by hand"
 _DAMAGED = (

@@ -120,6 +120,8 @@ class _Forward:
 
     def seek(self, at: int) -> int:
         """Go forwards; a packed file that ends before stays at its end, where nothing can be read."""
+        if at < self._at:  # the library would go round for ever
+            raise Unreadable("the archive is damaged: a member has a negative size", hint=WHOLE)
         if self._chunks is None:
             self._at = self._stream.seek(at)
             return at

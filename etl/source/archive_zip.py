@@ -11,7 +11,6 @@ from etl.errors import FileError, NotALog, TooLarge, Unreadable
 from etl.reader.compression import BOMB_BYTES, BOMB_RATIO
 from etl.source.archive_member import (
     BUFFER,
-    LONGEST_READ,
     WHOLE,
     Archive,
     Member,
@@ -21,6 +20,8 @@ from etl.source.archive_member import (
     translated,
 )
 
+LONGEST_LIST = 16 << 20
+"""Bytes of a list of members; the library keeps about ten times as much."""
 _REST = 1 << 20
 """More than what the library looks through at a file's end."""
 
@@ -98,7 +99,7 @@ class _Bounded(io.RawIOBase):
         return self._stream.tell()
 
     def read(self, size: int = -1) -> bytes:
-        if size > LONGEST_READ:
+        if size > LONGEST_LIST:
             raise TooLarge("the list of its members is too long")
         return self._stream.read(_REST if size < 0 else size)
 

@@ -49,6 +49,7 @@ _DOCUMENTS = (
         ".asc",
     ),
     *(".sig", ".pem", ".crt", ".rb", ".c", ".h", ".cc", ".java", ".pl", ".rules", ".bpf"),
+    *(".pid", ".lock", ".swp"),
 )
 
 _STEM = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*")

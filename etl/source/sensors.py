@@ -14,8 +14,10 @@ from datetime import timedelta, tzinfo
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
+from etl.source import archives
 from etl.source.rotation import DATE, TREE, Window, window
 
+_IS_DATE = re.compile(DATE)
 _PARTS = {
     "{sensor}": r"(?P<sensor>[^/]+)",
     "{date}": rf"(?:{DATE}|{TREE})",
@@ -49,6 +51,14 @@ class Sensors:
         return name, window(path, self._zones[sensor.zone or self.zone], sensor.interval)
 
     def _name(self, path: str) -> str:
+        """The sensor of a path; a member of an archive is where it would be if the archive were unpacked in place."""
+        if (within := archives.split(path)) is None:
+            return self._name_of(path)
+        archive, member = within
+        name = self._name_of(f"{archive.rpartition('/')[0]}/{member}")
+        return self._name_of(archive) if not name or _IS_DATE.fullmatch(name) else name
+
+    def _name_of(self, path: str) -> str:
         for name, pattern in self._own:
             if pattern.match(path):
                 return name

@@ -182,6 +182,13 @@ WHERE window_start < CAST(:until AS timestamptz) AND window_end > CAST(:since AS
 ORDER BY sensor, window_start
 LIMIT :most;
 
+-- name: missing_windows
+-- How many windows in the span no file covers; a long gap counts all of its own.
+SELECT coalesce(sum(windows), 0)::bigint AS windows
+FROM etl.completeness
+WHERE
+    state = 'missing' AND window_start < CAST(:until AS timestamptz) AND window_end > CAST(:since AS timestamptz);
+
 -- name: lag
 -- How far each sensor is behind.
 SELECT sensor, newest_window_end, newest_row, loaded_at FROM etl.lag ORDER BY sensor;

@@ -53,7 +53,11 @@ measured AS (
 ),
 
 gaps AS (
-    SELECT measured.*, CASE WHEN windows <= 48 THEN length ELSE silence END AS step
+    SELECT
+        measured.*,
+        -- in seconds: an interval of days would follow the session's time zone
+        make_interval(secs => CAST(extract(EPOCH FROM CASE WHEN windows <= 48 THEN length ELSE silence END) AS float8))
+            AS step
     FROM measured
 )
 

@@ -207,3 +207,17 @@ def test_a_file_that_the_database_refuses_is_one_red_run_and_stops_no_other(
     write(logs / DAY / hour(11), tsv(flows(40, 300)))
     second = airflow.run(database_url, logs)
     assert (second.state, second.events[0]["extra"]["rows"]) == ("success", 40)
+
+
+def test_the_param_path_names_what_the_settings_allow_and_no_credentials(
+    airflow: Airflow, database_url: str, logs: Path
+) -> None:
+    outside = airflow.run(database_url, logs, env={"CONN_ETL_ALLOWED_PATHS": '["/srv/zeek", "s3://"]'})
+    assert (outside.state, outside.states("batch.stage")) == ("failed", ["upstream_failed"])
+    assert "CONN_ETL_ALLOWED_PATHS" in str(outside.failures)
+    secret = airflow.run(database_url, conf={"path": "s3://key:sesame@bucket/logs"})
+    assert secret.state == "failed"
+    assert "s3://***@bucket/logs" in str(secret.failures)
+    assert ask(database_url, "SELECT count(*) FROM etl.run WHERE arguments::text LIKE '%sesame%'") == [(0,)]
+    within = airflow.run(database_url, logs, env={"CONN_ETL_ALLOWED_PATHS": f'["{logs}"]'})
+    assert (within.state, within.failures) == ("success", [])

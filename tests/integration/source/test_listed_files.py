@@ -17,7 +17,10 @@ import pytest
 
 from etl import pipeline
 from etl.database.store import Store
+from etl.errors import Misuse
 from etl.monitoring import windows
+from etl.pipeline.explain import explain
+from etl.report import facts
 from etl.source import local
 from tests.integration.conftest import Ask, Command
 from tests.logs import flow, flows, json_lines, tsv, write
@@ -172,6 +175,7 @@ def test_names_that_state_decades_make_no_billion_windows(store: Store, ask: Ask
         (1, gap.windows)
     ]
     with store.session() as connection:
+        assert facts.gather(connection, None, None)["missing_windows"] == gap.windows
         always = store.settings.model_copy(update={"quiet_hours": tuple(range(24))})
         assert windows.gaps(connection, always) == []
     assert time.monotonic() - begun < 5
@@ -196,3 +200,30 @@ def test_a_run_keeps_no_credentials_of_its_arguments(store: Store, ask: Ask) -> 
     assert ask("SELECT arguments FROM etl.run") == [
         ({"path": "s3://***@bucket/x", "paths": ["https://***@b/x"]},)
     ]
+
+
+def test_explain_takes_a_member_and_an_archive_of_one(store: Store, tmp_path: Path) -> None:
+    one = tar_gz(tmp_path / "one.tar.gz", {"conn.log": tsv(flows(2))})
+    assert explain(str(one), store.settings, store).path == f"{one}!/conn.log"
+    two = tar_gz(tmp_path / "two.tar.gz", {"conn.1.log": tsv(flows(2)), "conn.2.log": tsv(flows(3))})
+    assert explain(f"{two}!/conn.2.log", store.settings, store).rows == 3
+    with pytest.raises(
+        Misuse, match=r"an archive of several files; name one of them: .*two\.tar\.gz!/conn\.1\.log"
+    ):
+        explain(str(two), store.settings, store)
+
+
+def test_gaps_are_the_same_in_any_time_zone_of_the_session(store: Store, tmp_path: Path) -> None:
+    for first, last in (("03-27", "03-28"), ("03-31", "04-01"), ("10-23", "10-24"), ("10-27", "10-28")):
+        write(tmp_path / f"conn__2026-{first}-00-00-00__2026-{last}-00-00-00__.log", tsv([]))
+    pipeline.ingest(store, [str(tmp_path)])
+    query = "SELECT extract(EPOCH FROM window_start), extract(EPOCH FROM window_end), windows FROM etl.completeness"
+    with store.engine.begin() as connection:
+        found = []
+        for zone in ("UTC", "Europe/Berlin", "America/New_York"):
+            connection.exec_driver_sql(f"SET LOCAL timezone = '{zone}'")
+            found.append(
+                sorted(tuple(row) for row in connection.exec_driver_sql(f"{query} WHERE state = 'missing'"))
+            )
+    assert [windows for _, _, windows in found[0]] == [1, 1, 1, 205, 1, 1, 1]
+    assert found[0] == found[1] == found[2]

@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import os
+import struct
 import tarfile
 import tracemalloc
 import zipfile
@@ -226,7 +227,7 @@ def test_a_damaged_archive_stands_for_itself_and_says_why(tmp_path: Path, name: 
     (tmp_path / "conn.log").write_bytes(tsv(flows(1)))
     assert reasons(tmp_path) == {"conn.log": None, name: None}
     (found,) = source.listed([str(tmp_path / name)])
-    assert not source.has_end(found) or name.endswith(".zip")
+    assert not source.has_end(found)
     with pytest.raises(FileError, match=why) as raised:
         source.opened(found.path)
     assert raised.value.state == "failed"
@@ -284,6 +285,31 @@ def endless_header() -> bytes:
     info = special(tarfile.XHDTYPE, "pax")
     info.size = 1 << 30
     return info.tobuf() + bytes(1 << 20)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("size", [-512, -1024, -(1 << 40)])
+@pytest.mark.parametrize("name", ["logs.tar", "logs.tar.gz"])
+def test_a_negative_size_makes_no_endless_listing(tmp_path: Path, size: int, name: str) -> None:
+    info = tarfile.TarInfo("conn.log")
+    info.size = size
+    content = tar({"conn.1.log": b"x"})[:1024] + info.tobuf(tarfile.GNU_FORMAT) + bytes(2048)
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    assert reasons(tmp_path) == {name: None}
+    with pytest.raises(FileError, match="damaged"):
+        source.opened(str(tmp_path / name))
+
+
+def test_a_list_of_millions_of_members_is_not_read(tmp_path: Path) -> None:
+    """A central directory of 20 MB: 450,000 members of no length."""
+    listed = (b"PK\x01\x02" + bytes(42)) * 450_000
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFE, 0xFFFE, len(listed), 0, 0)
+    (tmp_path / "logs.zip").write_bytes(listed + end)
+    tracemalloc.start()
+    with pytest.raises(FileError, match="the list of its members is too long"):
+        source.opened(str(tmp_path / "logs.zip"))
+    assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    tracemalloc.stop()
 
 
 def test_an_encrypted_member_is_named(tmp_path: Path) -> None:

@@ -191,6 +191,11 @@ def test_a_window_that_no_rotation_has_is_none(name: str) -> None:
 
 
 PATTERNS = [
+    ("{sensor}/{date}", "/data/north/upload.tar.gz!/2026-03-01/conn.log", "north"),
+    ("{sensor}/{date}", "/data/north/2026-03-01/upload.zip!/conn.log", "north"),
+    ("{sensor}/{date}", "/data/north/2026-03-01/upload.zip!/2026-03-02/conn.log", "north"),
+    ("{sensor}/{date}", "/data/all.tar!/south/2026-03-01/conn.log", "south"),
+    ("{sensor}/{date}", "s3://bucket/all.tar!/conn.log", ""),
     ("{sensor}/{date}", "/data/north/2024/04/19/conn.log", "north"),
     ("{sensor}/{date}", "/data/north/year=2024/month=04/day=19/hour=09/conn.log", "north"),
     ("{sensor}/{date}/…", "/data/north/date=2024-04-19/x/conn.log", "north"),

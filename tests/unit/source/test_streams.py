@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from etl import source
+from etl import pipeline, source
 from etl.mapping.streams import STREAMS, is_conn, is_stream
+from etl.settings import Settings
 from etl.source.names import is_other, stream_of
+from tests.logs import flows, json_lines, tsv, write
 
 OTHERS = """
 dns.log DNS.log dns.log.gz dns.09:00:00-10:00:00.log.gz http.2026-03-01-09-00-00.json http_20260301_09:00:00.log
@@ -79,3 +82,30 @@ def test_an_hour_of_all_streams_has_one_conn_log(tmp_path: Path) -> None:
     assert {error.kind for error in found.values() if error} == {"other_log"}
     (given,) = source.listed([str(tmp_path / "dns.09:00:00-10:00:00.log")])
     assert given.skip_reason is None  # a path given itself is read
+
+
+@pytest.mark.parametrize("name", ["conn_red.09:00:00-10:00:00.log", "export.log"])
+@pytest.mark.parametrize("as_json", [True, False])
+def test_admitted_streams_load_by_name_and_by_content(tmp_path: Path, name: str, as_json: bool) -> None:
+    rows = flows(3)
+    content = (
+        json_lines([{"_path": "conn_red", **row} for row in rows])
+        if as_json
+        else tsv(rows).replace(b"#path\tconn", b"#path\tconn_red")
+    )
+    write(tmp_path / name, content)
+    (skipped,) = pipeline.try_out([str(tmp_path)], Settings())
+    assert (skipped.state, skipped.kind) == ("skipped", "other_log")
+    (read,) = pipeline.try_out([str(tmp_path)], Settings(conn_streams=("conn_red",)))
+    assert (read.state, read.rows_read, read.rows_quarantined) == ("readable", 3, 0)
+    (other,) = pipeline.try_out([str(tmp_path)], Settings(conn_streams=("conn_agg",)))
+    assert other.state == "skipped"
+
+
+@pytest.mark.parametrize("name", ["conn", "Conn_Red", "", "a b", "x" * 101])
+def test_a_stream_is_named_as_zeek_names_it(name: str) -> None:
+    if name == "conn":
+        assert Settings(conn_streams=(name,)).conn_streams == ("conn",)
+        return
+    with pytest.raises(ValidationError):
+        Settings(conn_streams=(name,))
