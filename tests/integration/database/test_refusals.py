@@ -32,10 +32,10 @@ WRONG = [
     (lambda url: f"{url}?nonsense=1", "remove it from the URL"),
     (lambda url: f"{url}?sslmode=sometimes", "correct it in the URL"),
     (lambda url: f"{url}?sslmode=require", "set up SSL"),
-    (lambda url: f"{url}?sslmode=verify-full", "sslrootcert"),
+    (lambda url: f"{url}?sslmode=verify-full", "set up SSL"),
     (lambda url: f"{url}?connect_timeout=soon", "correct it in the URL"),
     (lambda url: f"{url}?options=-cnonsense%3D1", "check the options"),
-    (lambda url: f"{url}?options=-crole%3Dnobody_there", "check the options"),
+    (lambda url: f"{url}?options=-crole%3Dnobody_there", "check its name"),
 ]  # fmt: skip
 
 
