@@ -125,7 +125,7 @@ def discover(
 ) -> list[int]:
     """Claim the files that wait for this run, cut into batches; a retry claims them again."""
     from etl import pipeline, source
-    from etl.database import lineage
+    from etl.database import airflow as names
     from etl.errors import Misuse
 
     store = _impatient(_store()) if params["now"] else _store()
@@ -144,7 +144,7 @@ def discover(
     batches = pipeline.discover(store, run_id, [str(path)], since=since, until=until, report=report)
     if batches:
         outlet_events[LOGS].add(
-            Asset(lineage.logs(str(path))), extra={"batches": len(batches), "run_id": run_id}
+            Asset(names.asset_of_logs(str(path))), extra={"batches": len(batches), "run_id": run_id}
         )
     return batches
 
@@ -199,7 +199,7 @@ def _label(batch_id: int) -> None:
 @final
 def announce(run_id: str, outlet_events: OutletEventAccessors) -> None:
     """Emit ``zeek_conn`` once for the run; without rows skip, since only a skipped task emits nothing."""
-    from etl.database import lineage
+    from etl.database import airflow as names
     from etl.monitoring import run_summary
 
     store = _store()
@@ -214,7 +214,7 @@ def announce(run_id: str, outlet_events: OutletEventAccessors) -> None:
         "run_id": run_id,
     }
     outlet_events[ZEEK_CONN].extra = extra
-    outlet_events[TABLE].add(Asset(lineage.table(store.url.render_as_string())), extra=extra)
+    outlet_events[TABLE].add(Asset(names.asset_of_table(store.url.render_as_string())), extra=extra)
 
 
 @task(trigger_rule="all_done")

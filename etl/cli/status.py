@@ -72,6 +72,7 @@ def status(*, most: Most = 20, as_json: Json = False) -> None:
     unknown = [(r["name"], r["type"], r["path"]) for r in found["unknown_columns"]]
     table("Columns beyond the dictionary (kept in extra)", ("column", "type", "first file"), unknown)
     table("Settings in force", ("setting", "value"), found["settings"].items())
+    out.print(f"Ask by `conn-etl psql`, or psql '{target.reader_url}'", markup=False, soft_wrap=True)
 
 
 def _waiting(*, files: int, example: str | None, ready_at: datetime | None) -> None:

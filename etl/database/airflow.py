@@ -1,4 +1,6 @@
-"""An Airflow connection as a libpq URI, and back; takes any object with its parts, so it needs no Airflow.
+"""An Airflow connection as a libpq URI, and back, and the names of logs and table in Airflow's graph of assets.
+
+It takes any object with a connection's parts, so it needs no Airflow.
 
 The Postgres hook's own URL will not do: it drops the host of a connection by Unix socket and names another
 driver. All ways to write one connection (JSON, URI, ``?host=``, an encoded socket folder) end in one URI here.
@@ -9,7 +11,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import PurePath
 from typing import Any, Protocol
+from urllib.parse import quote, urlsplit
 
 from sqlalchemy.engine import URL, make_url
 
@@ -113,3 +117,18 @@ def as_json(url: str) -> str:
         "extra": extra,
     }
     return json.dumps({key: value for key, value in parts.items() if value})
+
+
+def asset_of_logs(path: str) -> str:
+    """The name of a folder, file or URL that logs come from: ``file:///…``, ``s3://bucket/prefix``; no secret in it."""
+    if "://" not in path:
+        return f"file://{quote(PurePath(path).as_posix())}"
+    parts = urlsplit(path)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
+
+
+def asset_of_table(url: str) -> str:
+    """The name of ``zeek.conn`` in the database of a libpq URI; a server on a socket is localhost."""
+    parts = make_url(url)
+    host = parts.host or "localhost"
+    return f"postgres://{host}:{parts.port or 5432}/{parts.database or parts.username}/zeek/conn"

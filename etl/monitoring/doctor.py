@@ -29,9 +29,19 @@ def examine(store: Store) -> list[Finding]:
         with store.session() as connection:
             for look in (_rights, _server, _schema, _disk, _zones, _waiting):
                 found += look(connection, store.settings)
+        found.append(_questions(store))
     except ConnEtlError as error:
         found.append(Finding(level="error", what=str(error.args[0]), cure=error.hint or ""))
     return found
+
+
+def _questions(store: Store) -> Finding:
+    """Whether ``conn-etl query`` has a login that can only read."""
+    try:
+        with store.reading():
+            return Finding(level="ok", what="questions have a login that can only read")
+    except ConnEtlError as error:
+        return Finding(level="warning", what=str(error.args[0]), cure=error.hint or "")
 
 
 def _server(connection: Connection, _settings: Settings) -> Iterator[Finding]:

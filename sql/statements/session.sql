@@ -81,10 +81,6 @@ SET TRANSACTION READ ONLY; -- noqa: PRS
 -- Act as conn_reader until the transaction ends.
 SET LOCAL ROLE conn_reader;
 
--- name: statement_timeout
--- No statement of this transaction runs longer.
-SELECT set_config('statement_timeout', :limit, true);
-
 -- name: hash_only
 -- Group by hashing. Few groups come out, but the planner expects one per row and would sort them all on disk.
 SET LOCAL enable_sort = off;

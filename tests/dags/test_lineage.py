@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from etl.database import lineage
+from etl.database.airflow import asset_of_logs, asset_of_table
 from tests.dags.conftest import Airflow
 from tests.logs import flow, flows, tsv, write
 
@@ -19,7 +19,7 @@ def test_a_run_names_its_folder_and_its_table(airflow: Airflow, database_url: st
     (folder,) = [name for name in named if name.startswith("file://")]
     assert folder == f"file://{tmp_path}/a%20folder"
     assert named[folder] == {"batches": 1, "run_id": run.run_id}
-    table = lineage.table(database_url)
+    table = asset_of_table(database_url)
     assert named[table] == run.events[0]["extra"]
     assert set(named) == {folder, table}
 
@@ -38,7 +38,7 @@ def test_a_run_names_its_folder_and_its_table(airflow: Airflow, database_url: st
     ],
 )
 def test_names_of_logs(path: str, name: str) -> None:
-    assert lineage.logs(path) == name
+    assert asset_of_logs(path) == name
 
 
 @pytest.mark.parametrize(
@@ -52,4 +52,4 @@ def test_names_of_logs(path: str, name: str) -> None:
     ],
 )
 def test_names_of_the_table(url: str, name: str) -> None:
-    assert lineage.table(url) == name
+    assert asset_of_table(url) == name

@@ -144,7 +144,7 @@ def test_locks_of_a_client_that_vanished_are_free_within_two_minutes(
         assert f"client {link.there}" in caplog.text
     finally:
         far.kill()
-        far.wait()
+        far.communicate()
 
 
 def test_a_client_whose_server_vanished_gives_up_within_two_minutes(link: Link, url: str) -> None:
@@ -158,4 +158,4 @@ def test_a_client_whose_server_vanished_gives_up_within_two_minutes(link: Link, 
         assert time.monotonic() - began < LIMIT
     finally:
         far.kill()
-        far.wait()
+        far.communicate()
