@@ -1,7 +1,7 @@
 """Precision and recall of ``beacon_candidates``: ``python -m benchmarks.beacons [--rows 1000000]``.
 
-Beacons with 30 % jitter are planted among random traffic of one day: each gap is the period times a number between 0.7 and
-1.3, sizes vary by a tenth. The other pairs connect at random times with random sizes, some of them at one fixed size.
+Beacons with 30 % jitter are planted among random traffic of one day: each gap is the period times a number between 0.7
+and 1.3, sizes vary by a tenth. The other pairs connect at random times with random sizes, some at one fixed size.
 """
 
 from __future__ import annotations
