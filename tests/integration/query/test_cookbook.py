@@ -19,6 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from etl import fields, pipeline
+from etl.cli import console, tables
 from etl.database import embedded
 from etl.database.store import Store
 from etl.history import maintenance
@@ -475,6 +476,32 @@ def test_a_uid_alone_finds_its_row_with_file_and_sensor(loaded: tuple[Store, lis
         (found,) = formats.as_object(ask.ask(connection, question.sql, values), {})["rows"]
     assert (found["event_uid"], found["sensor"], found["src_bytes"]) == ("CSouth0", "south", 1)
     assert found["path"].endswith("south/conn.log.gz")
+
+
+@pytest.mark.parametrize("width", [80, 200, None])
+def test_no_value_of_any_answer_is_cut(
+    loaded: tuple[Store, list[Row]],
+    width: int | None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    store, _ = loaded
+    if width is not None:
+        monkeypatch.setattr(console.out, "_force_terminal", True)
+        monkeypatch.setattr(console.out, "width", width)
+    for name in cookbook.names():
+        given = QUESTIONS[name][1] if name in QUESTIONS else {"uid": "CSouth0"}
+        question = cookbook.load(name)
+        with store.session() as connection, ask.reading(connection, timedelta(minutes=1)):
+            found = ask.ask(connection, question.sql, question.values(given, *DAY))
+            lines = list(itertools.islice(found.rows, 20))
+        assert lines, name
+        tables.table("Answer", found.columns, lines)
+        printed = capsys.readouterr().out
+        assert "…" not in printed, name
+        for line in lines:
+            cells = (tables.shown(value, column) for value, column in zip(line, found.columns, strict=True))
+            assert all(cell in printed for cell in cells), name
 
 
 # --- which days a question opens -----------------------------------------------------------------------------------
