@@ -250,7 +250,8 @@ class Settings(BaseSettings):
         return self
 
     archive_url: str | None = Field(
-        None, description="folder or URL (s3://bucket/prefix) of the archive; retention then drops archived days only"
+        None,
+        description="folder or URL (s3://bucket/prefix) of the archive; retention then drops archived days only",
     )
     archive_catalog: dict[str, SecretStr] = Field(
         default_factory=dict,

@@ -152,11 +152,13 @@ def open_archive(store: Store, connection: Connection, *, create: bool = False) 
     with reaching():
         catalog = _catalog(store, connection, url, create=create)
         try:
-            table = _create(catalog, url) if create else catalog.load_table((NAMESPACE, NAME))
+            table = catalog.load_table((NAMESPACE, NAME))
         except (NoSuchTableError, sa.exc.ProgrammingError) as error:  # no table yet, or no catalog yet
-            raise EnvironmentProblem(
-                "the archive is empty", hint="export a day: `conn-etl archive export DAY`"
-            ) from error
+            if not create:
+                raise EnvironmentProblem(
+                    "the archive is empty", hint="export a day: `conn-etl archive export DAY`"
+                ) from error
+            table = _create(catalog, url)
         return Archive(table=table, files=_file_system(table))
 
 

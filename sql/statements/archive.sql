@@ -149,7 +149,7 @@ UPDATE etl.archive_day SET verified_at = clock_timestamp(), fault = NULL WHERE d
 UPDATE etl.archive_day SET verified_at = NULL, fault = :fault WHERE day = :day;
 
 -- name: held_back
--- Days that may not be dropped, with the reason.
+-- Days that may not be dropped, with the reason; kept: nor those that were restored not long ago.
 SELECT
     wanted.day,
     CASE
@@ -160,7 +160,7 @@ SELECT
     END AS reason
 FROM unnest(CAST(:days AS date [])) AS wanted (day)
 LEFT JOIN etl.archived_day AS archived ON wanted.day = archived.day
-WHERE coalesce(archived.state, '') <> 'archived' OR archived.keep_until > now()
+WHERE coalesce(archived.state, '') <> 'archived' OR (CAST(:kept AS boolean) AND archived.keep_until > now())
 ORDER BY wanted.day;
 
 -- name: remembered
