@@ -251,16 +251,16 @@ class Settings(BaseSettings):
 
     archive_url: str | None = Field(
         None,
-        description="folder or URL (s3://bucket/prefix) of the archive; retention then drops archived days only",
+        description="folder or URL (s3://bucket/prefix) of the archive; then retention drops archived days only",
     )
     archive_catalog: dict[str, SecretStr] = Field(
         default_factory=dict,
-        description="properties of the Iceberg catalog, as pyiceberg takes them; absent: in this database",
+        description="properties of the Iceberg catalog, as pyiceberg takes them; by default it is in this database",
     )
-    archive_grace: timedelta = Field(
+    archive_grace: Duration = Field(
         timedelta(days=1),
         ge=timedelta(0),
-        description="how long files and snapshots that the archive no longer needs stay for running readers",
+        description="replaced files of the archive, and files of interrupted exports, are removed after this time",
     )
 
     @field_validator("zone")

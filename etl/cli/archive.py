@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etl.cli.console import Json, dump, err, moment, ordered, out, store, table
+from etl.cli.console import OPERATING, Json, dump, err, moment, ordered, out, store, table
 from etl.cli.history import Days, days_of
 from etl.cli.query import (
     As,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 archive = typer.Typer(
     no_args_is_help=True,
-    help="Days as Parquet in an Iceberg table: export, verify, list, restore, drop, ask.",
+    help="Export days to Parquet in an Iceberg table, and verify, restore and query them.",
 )
 
 Day = Annotated[str, typer.Argument(help="A UTC day, as 2026-03-01.")]
@@ -38,12 +38,12 @@ Keep = Annotated[int, typer.Option(help="Days for which retention leaves it alon
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this module."""
-    app.add_typer(archive, name="archive")
+    app.add_typer(archive, name="archive", rich_help_panel=OPERATING)
 
 
 @archive.command()
 def export(days: Days = None, *, as_json: Json = False) -> None:
-    """Export these days, or all sealed ones that are not archived or changed since; then remove what is not needed."""
+    """Export these days, or all sealed days that are new or changed since their last export."""
     from etl.archive.cleanup import cleanup
     from etl.archive.export import export as export_days
 
@@ -72,7 +72,7 @@ def _as_json(done: Export) -> dict[str, object]:
 
 @archive.command()
 def verify(days: Days = None, *, as_json: Json = False) -> None:
-    """Read the files of these days, or all, again and compare; exit code 1 where one is not what was exported."""
+    """Read the files of these days, or of all, and compare them with what was exported; exit code 1 if one differs."""
     from etl.archive.check import verify as verify_days
 
     faults = verify_days(store(), days_of(days))
@@ -88,7 +88,7 @@ def verify(days: Days = None, *, as_json: Json = False) -> None:
 
 @archive.command("list")
 def list_(*, as_json: Json = False) -> None:
-    """Every archived day with its state, rows, size, and whether zeek.conn still has it."""
+    """Show every archived day: its state, rows, size, and whether zeek.conn still has it."""
     from etl.archive import ledger
     from etl.archive import table as iceberg
 
@@ -131,7 +131,7 @@ def drop_expired(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Drop the days that the retention settings let go and the archive holds as they are; list those it holds back."""
+    """Drop the days that retention lets go and that are archived; list those that are not archived yet."""
     from etl.archive import table as iceberg
     from etl.history import maintenance
 
@@ -169,7 +169,7 @@ def query(  # noqa: PLR0913  options of a verb
     timeout: Timeout = None,
     as_json: Json = False,
 ) -> None:
-    """Ask the archive a question of the cookbook, or SQL in which :since and :until stand for the bounds."""
+    """Run a question of the cookbook, or SQL in which :since and :until are the time bounds, on the archive."""
     from etl.archive import ask as archive_ask
     from etl.archive import table as iceberg
     from etl.query import ask
@@ -200,7 +200,7 @@ def query(  # noqa: PLR0913  options of a verb
 
 @archive.command()
 def paths(*, since: Since = None, until: Until = None, as_json: Json = False) -> None:
-    """The Parquet files of the days in a span, for engines that read files and not the catalog."""
+    """Print the Parquet files of the days in a time span, for engines that read files."""
     from etl.archive import table as iceberg
 
     first, last = ordered(moment("since", since), moment("until", until))

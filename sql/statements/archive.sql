@@ -18,14 +18,20 @@ LEFT JOIN etl.archive_day AS archived ON wanted.day = archived.day
 ORDER BY wanted.day;
 
 -- name: due
--- Sealed days that are not archived, or whose rows changed since.
-SELECT sealed.day
-FROM etl.sealed_day AS sealed
-LEFT JOIN etl.archived_day AS archived ON sealed.day = archived.day
-WHERE
-    coalesce(archived.state, 'exporting') IN ('exporting', 'stale')
-    AND NOT EXISTS (SELECT FROM etl.retired_day AS retired WHERE retired.day = sealed.day)
-ORDER BY sealed.day;
+-- Sealed days that are not archived, and archived days whose rows changed since.
+SELECT days.day
+FROM (
+    SELECT sealed.day
+    FROM etl.sealed_day AS sealed
+    LEFT JOIN etl.archived_day AS archived ON sealed.day = archived.day
+    WHERE coalesce(archived.state, 'exporting') = 'exporting'
+    UNION
+    SELECT archived.day
+    FROM etl.archived_day AS archived
+    WHERE archived.state = 'stale'
+) AS days
+WHERE NOT EXISTS (SELECT FROM etl.retired_day AS retired WHERE retired.day = days.day)
+ORDER BY days.day;
 
 -- name: begin_day
 -- From here on the transactions that change rows of the day count in it. Under the day's lock, so that none that began
