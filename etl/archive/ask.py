@@ -39,8 +39,14 @@ CONFIGURATION: dict[str, str | bool | int | float | list[str]] = {
 """DuckDB fetches nothing from the network."""
 CHUNK = 5_000
 """Rows fetched at a time."""
-TABLES = ("zeek.conn_hour", "zeek.top_address", "zeek.conn_state", "zeek.history_flag", "etl.file")
-"""Tables that PostgreSQL keeps when a day is dropped."""
+TABLES = {
+    "zeek.conn_hour": "duckdb.conn_hour",
+    "zeek.top_address": "duckdb.top_address",
+    "zeek.conn_state": "duckdb.conn_state",
+    "zeek.history_flag": "duckdb.history_flag",
+    "etl.file": "duckdb.file",
+}
+"""Tables that PostgreSQL keeps when a day is dropped, and the statements that read them."""
 
 _OIDS = {
     "BOOLEAN": 16,
@@ -142,15 +148,16 @@ def _copy(duck: DuckDBPyConnection, connection: Connection, table: str) -> None:
     """One of PostgreSQL's tables, as it is now."""
     from etl.query import formats
 
-    result = execute(connection, f"duckdb.{table.replace('.', '_')}")
+    result = execute(connection, TABLES[table])
     described: Any = result.cursor.description
     answer = Answer(
         columns=tuple(result.keys()),
         types=tuple(column[1] for column in described),
         rows=(tuple(row) for row in result),
     )
-    duck.register(f"copied_{table.replace('.', '_')}", formats.frame(answer).to_arrow())
-    duck.execute(f"CREATE TABLE {table} AS SELECT * FROM copied_{table.replace('.', '_')}")  # noqa: S608  of TABLES
+    duck.register("copied", formats.frame(answer).to_arrow())
+    duck.execute(f"CREATE TABLE {table} AS SELECT * FROM copied")  # noqa: S608  a name of TABLES
+    duck.unregister("copied")
 
 
 def _named(sql: str, values: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from etl.fields import CONN, PgType
+from etl.fields import FIELDS, PgType
 
 if TYPE_CHECKING:
     import polars as pl
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 TIME = "@timestamp"
 TYPES: dict[str, PgType] = {
-    **{field.standard: field.pg_type for field in CONN.fields},
+    **{field.standard: field.pg_type for field in FIELDS},
     "etl_file_id": "bigint",
     "etl_line": "bigint",
     "extra": "text",

@@ -3,6 +3,7 @@
 SELECT pg_advisory_lock(7107);
 
 -- name: unlock
+-- Let the next process work on the archive.
 SELECT pg_advisory_unlock(7107);
 
 -- name: standing
@@ -39,6 +40,7 @@ ORDER BY days.day;
 INSERT INTO etl.archive_day (day) VALUES (:day) ON CONFLICT (day) DO NOTHING;
 
 -- name: changes
+-- How often rows of the day changed.
 SELECT changes FROM etl.archive_day WHERE day = :day;
 
 -- name: changed
@@ -132,9 +134,11 @@ SET
 WHERE day = :day;
 
 -- name: forget_files
+-- The day has other files now.
 DELETE FROM etl.archive_file WHERE day = :day;
 
 -- name: add_file
+-- Enter a file of the day's newest export.
 INSERT INTO etl.archive_file (path, day, rows, bytes, columns, sources)
 VALUES (:path, :day, :rows, :bytes, CAST(:columns AS jsonb), CAST(:sources AS jsonb));
 
@@ -146,12 +150,15 @@ WHERE CAST(:days AS date []) IS NULL OR day = ANY(CAST(:days AS date []))
 ORDER BY day, path;
 
 -- name: listed
+-- All days of the archive.
 SELECT * FROM etl.archived_day ORDER BY day;
 
 -- name: found_right
+-- The files of the day were read and are what was exported.
 UPDATE etl.archive_day SET verified_at = clock_timestamp(), fault = NULL WHERE day = :day;
 
 -- name: found_wrong
+-- The files of the day were read and are not what was exported.
 UPDATE etl.archive_day SET verified_at = NULL, fault = :fault WHERE day = :day;
 
 -- name: held_back
@@ -176,9 +183,10 @@ SELECT retired.etl_file_id, retired.rows
 FROM etl.retired_file AS retired
 INNER JOIN etl.file USING (etl_file_id)
 CROSS JOIN LATERAL jsonb_populate_record(file, coalesce(file.before, '{}')) AS stood
-WHERE retired.day = :day AND stood.state IN ('published', 'incomplete', 'superseded');
+WHERE retired.day = :day AND etl.has_rows(stood.state);
 
 -- name: forget_retired_files
+-- The dropped day's rows come back: the ledger counts them again.
 DELETE FROM etl.retired_file WHERE day = :day;
 
 -- name: forget_retired_day
@@ -186,6 +194,7 @@ DELETE FROM etl.retired_file WHERE day = :day;
 DELETE FROM etl.retired_day WHERE day = :day;
 
 -- name: keep
+-- Retention leaves the day alone for a while.
 UPDATE etl.archive_day SET keep_until = now() + CAST(:keep AS interval) WHERE day = :day;
 
 -- name: touch_day
@@ -196,4 +205,5 @@ SELECT generate_series(
 );
 
 -- name: let_readers_see
+-- The catalog's tables are made by pyiceberg; readers ask them too.
 GRANT SELECT ON ALL TABLES IN SCHEMA iceberg TO conn_reader;
