@@ -137,11 +137,11 @@ def _prepare(duck: DuckDBPyConnection, connection: Connection, rows: ds.Dataset,
     duck.register("archived", rows)
     for function, result in ((inet_key, "VARCHAR"), (set_masklen, "VARCHAR"), (network, "VARCHAR")):
         duck.create_function(function.__name__, function, return_type=result)
-    duck.execute(statement("duckdb.prepare").text)
+    duck.execute(statement("duckdb_session.prepare").text)
     for table in TABLES:
         if re.search(rf"\b{re.escape(table)}\b", sql):
             _copy(duck, connection, table)
-    duck.execute(statement("duckdb.close").text)
+    duck.execute(statement("duckdb_session.close").text)
 
 
 def _copy(duck: DuckDBPyConnection, connection: Connection, table: str) -> None:

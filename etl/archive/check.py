@@ -11,6 +11,7 @@ from etl.archive import ledger
 from etl.archive.ledger import ArchivedFile
 from etl.archive.measures import Unreadable, differences, measure
 from etl.archive.table import Archive, open_archive, path_of
+from etl.database import locks
 from etl.database.engine import execute
 from etl.errors import Misuse
 
@@ -38,7 +39,7 @@ def verify(store: Store, days: Sequence[date] = ()) -> list[Fault]:
         Misuse: a day is not archived.
         StorageAway: catalog or files cannot be reached.
     """
-    with store.loading() as connection, ledger.working(connection):
+    with store.loading() as connection, locks.archive(connection):
         archive = open_archive(store, connection)
         known = {day.day for day in ledger.days(connection) if day.export_id is not None}
         if missing := sorted(set(days) - known):

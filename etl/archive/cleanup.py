@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from etl.archive import ledger
 from etl.archive.table import Archive, open_archive, path_of, reaching
+from etl.database import locks
 
 if TYPE_CHECKING:
     from etl.database.store import Store
@@ -24,7 +24,7 @@ def cleanup(store: Store) -> list[str]:
         EnvironmentProblem: no archive is configured, the extra is missing, or nothing was exported yet.
         StorageAway: catalog or files cannot be reached.
     """
-    with store.loading() as connection, ledger.working(connection):
+    with store.loading() as connection, locks.archive(connection):
         archive = open_archive(store, connection)
         before = datetime.now(UTC) - store.settings.archive_grace
         with reaching():

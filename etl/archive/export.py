@@ -25,6 +25,7 @@ from etl.archive.ledger import ArchivedFile, Export
 from etl.archive.measures import Measures, differences, measure, together
 from etl.archive.table import PROPERTY, Archive, open_archive, path_of, reaching, require
 from etl.archive.writing import Writable, write
+from etl.database import locks
 from etl.database.engine import execute
 from etl.database.statements import statement
 from etl.errors import Misuse, PermanentError
@@ -49,7 +50,7 @@ def export(store: Store, days: Sequence[date] = ()) -> Iterator[Export]:
         TransientError: do it again; days that were yielded are archived.
     """
     require(store.settings)
-    with store.loading() as connection, ledger.working(connection):
+    with store.loading() as connection, locks.archive(connection):
         archive = open_archive(store, connection, create=True)
         with connection.begin():
             execute(connection, "archive.let_readers_see")
@@ -96,7 +97,7 @@ def write_day(
 ) -> tuple[list[str], Measures, int]:
     """Step 1; returns the files' URLs, and what the day measured and how often it had changed in that snapshot."""
     with connection.begin():
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        execute(connection, "session.snapshot")
         changes = int(execute(connection, "archive.changes", day=day).scalar_one())
         urls = write(
             lambda target: _copy(connection, day, target), archive.files, archive.folder(day, export_id)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -65,24 +64,6 @@ class Export:
     changes: int | None
     """Of ``etl.archive_day`` in the snapshot that was exported; None where it is not known any more."""
     files: tuple[ArchivedFile, ...]
-
-
-@contextmanager
-def working(connection: Connection) -> Iterator[None]:
-    """Hold the lock of the one process that changes the archive.
-
-    Raises:
-        Busy: another one has it (after ``lock_timeout``).
-    """
-    with connection.begin():
-        execute(connection, "archive.lock")
-    try:
-        yield
-    finally:
-        if not connection.invalidated and not connection.closed:
-            connection.rollback()
-            with connection.begin():
-                execute(connection, "archive.unlock")
 
 
 def days(connection: Connection) -> list[ArchivedDay]:

@@ -18,6 +18,7 @@ from etl.archive.layout import TIME, TYPES
 from etl.archive.ledger import ArchivedFile
 from etl.archive.measures import SOURCE, differences, together
 from etl.archive.table import Archive, open_archive, path_of, reaching, require
+from etl.database import locks
 from etl.database.engine import copy_in, execute
 from etl.database.locks import lock_days
 from etl.errors import Misuse, PermanentError
@@ -57,7 +58,7 @@ def restore(store: Store, day: date, *, keep: timedelta) -> Restored:
         StorageAway: the files cannot be reached.
     """
     require(store.settings)
-    with store.loading() as loading, ledger.working(loading):
+    with store.loading() as loading, locks.archive(loading):
         (now,) = ledger.standing(loading, [day])
         if not now.dropped:
             raise Misuse(f"retention did not drop {day}", hint="see `conn-etl partitions list`")

@@ -1,11 +1,3 @@
--- name: lock
--- One process at a time works on the archive; the lock goes with its session.
-SELECT pg_advisory_lock(7107);
-
--- name: unlock
--- Let the next process work on the archive.
-SELECT pg_advisory_unlock(7107);
-
 -- name: standing
 -- What is known of some days: whether they have a partition or were dropped, and their export.
 SELECT

@@ -20,3 +20,12 @@ SELECT
     archived.fault
 FROM etl.archive_day AS archived
 LEFT JOIN etl.retired_day AS retired ON archived.day = retired.day;
+
+-- The archive in one line a state: how many days, rows and bytes, and of how many of them the rows are there only.
+CREATE OR REPLACE VIEW etl.archive_state AS
+SELECT
+    state, count(*) AS days, count(*) FILTER (WHERE dropped) AS dropped_days, coalesce(sum(rows), 0)::bigint AS rows,
+    coalesce(sum(rows) FILTER (WHERE dropped), 0)::bigint AS dropped_rows, coalesce(sum(bytes), 0)::bigint AS bytes,
+    min(day) AS first_day, max(day) AS last_day
+FROM etl.archived_day
+GROUP BY state;

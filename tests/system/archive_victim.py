@@ -32,7 +32,7 @@ STEPS = {
     "commit": (SqlCatalog, "commit_table", die),
     "record": (ledger, "record", die),
 }
-"""Of each step, what is replaced; at ``commit_table`` Iceberg's own files are written and nothing points to them yet."""
+"""Of each step, what is replaced; at ``commit_table`` Iceberg's own files are written, and nothing points to them."""
 
 if __name__ == "__main__":
     url, archive, step = sys.argv[1:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from datetime import timedelta
@@ -20,6 +21,7 @@ from etl.errors import EnvironmentProblem, Misuse
 from etl.history import maintenance
 from etl.monitoring import verify
 from etl.quarantine import replay
+from etl.quarantine.replay import QuarantineFilter
 from etl.settings import Settings
 from tests.integration.archive.conftest import (
     DAY,
@@ -33,7 +35,7 @@ from tests.integration.archive.conftest import (
     run_export,
     states,
 )
-from tests.integration.conftest import Ask
+from tests.integration.conftest import Ask, Command
 from tests.logs import flow, json_lines, tsv, write
 
 Faults = Callable[[], list[verify.Disagreement]]
@@ -132,7 +134,7 @@ def test_rows_of_a_dropped_day_are_expired_until_it_is_restored_and_the_lines_re
     assert late.total("rows_quarantined") == 2
     assert ask("SELECT DISTINCT rule, state FROM etl.quarantine") == [("expired", "open")]
     restore(store, DAY, keep=WEEK)
-    done = replay.replay(store, replay.Choice(rule="expired"), actor="a test", why="the day is back")
+    done = replay.replay(store, QuarantineFilter(rule="expired"), actor="a test", why="the day is back")
     assert done.outcomes == {"published": 2}
     assert states(store)[DAY] == STALE
     assert run_export(store) == {DAY: 42}
@@ -288,3 +290,60 @@ def restored_is_refused(store: Store) -> bool:
     with pytest.raises(Exception, match=r"cannot be reached|hold"):
         restore(store, NEXT, keep=WEEK)
     return states(store)[NEXT][1]
+
+
+# --- accounting ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("loaded")
+def test_status_report_and_metrics_count_both_tiers(store: Store, command: Command) -> None:
+    run_export(store)
+    drop(store, DAY)
+    (archived,) = json.loads(command("status", "--json").stdout)["archive"]
+    assert (archived["state"], archived["days"], archived["dropped_days"], archived["rows"]) == (
+        "archived",
+        2,
+        1,
+        45,
+    )
+    text = command("metrics").stdout
+    assert 'conn_etl_archive_days{state="archived"} 2.0' in text
+    assert 'conn_etl_archive_dropped_rows{state="archived"} 40.0' in text
+    assert 'conn_etl_archive_days{state="stale"} 0.0' in text
+    (reported,) = json.loads(command("report", "--json").stdout)["archive"]
+    assert (reported["days"], reported["rows"]) == (2, 45)
+
+
+@pytest.mark.usefixtures("loaded")
+def test_verify_misses_rows_of_a_dropped_day_that_the_archive_does_not_hold(
+    store: Store, faults: Faults, ask: Ask
+) -> None:
+    run_export(store)
+    drop(store, DAY)
+    assert faults() == []
+    ask("UPDATE etl.archive_file SET sources = jsonb_build_object('1', 39) WHERE day = '2026-03-01'")
+    (fault,) = faults()
+    assert fault.what == "retention dropped 40 of its rows of 2026-03-01, the archive holds 39"
+    ask("UPDATE etl.archive_file SET sources = '{}' WHERE day = '2026-03-01'")
+    assert [fault.what[-19:] for fault in faults()] == ["the archive holds 0"]
+
+
+@pytest.mark.usefixtures("loaded")
+def test_the_verbs_of_the_command(store: Store, command: Command) -> None:
+    here = {"CONN_ETL_ARCHIVE_URL": str(store.settings.archive_url), "CONN_ETL_KEEP_DAYS": "1"}
+    exported = json.loads(command("archive", "export", "--json", **here).stdout)["exported"]
+    assert [(day["day"], day["rows"]) for day in exported] == [("2026-03-01", 40), ("2026-03-02", 5)]
+    assert command("archive", "export", **here).stdout == "Nothing to export.\n"
+    paths = command("archive", "paths", "--since", "2026-03-02", **here).stdout.split()
+    assert paths == exported[1]["files"]
+    assert command("archive", "verify", "2026-03-01", **here).returncode == 0
+    dropped = json.loads(command("archive", "drop-expired", "--yes", "--json", **here).stdout)
+    assert dropped == {"dropped": ["2026-03-01", "2026-03-02"], "held_back": {}}
+    asked = ("archive", "query", "top_talkers", "--since", "2026-03-01", "--until", "2026-03-03", "--json")
+    assert len(json.loads(command(*asked, **here).stdout)["rows"]) == 20
+    restored = json.loads(command("archive", "restore", "2026-03-01", "--json", **here).stdout)
+    assert (restored["rows"], restored["left_out"]) == (40, 0)
+    listed = json.loads(command("archive", "list", "--json", **here).stdout)["days"]
+    assert [(day["state"], day["dropped"]) for day in listed] == [("archived", False), ("archived", True)]
+    none = command("archive", "list")
+    assert (none.returncode, "set CONN_ETL_ARCHIVE_URL" in none.stderr) == (2, True)
