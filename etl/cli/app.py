@@ -8,7 +8,20 @@ from typing import Annotated
 
 import typer
 
-from etl.cli import admin, archive, check, explain, history, load, metrics, quarantine, query, report, settings, status
+from etl.cli import (
+    admin,
+    archive,
+    check,
+    explain,
+    history,
+    load,
+    metrics,
+    quarantine,
+    query,
+    report,
+    settings,
+    status,
+)
 from etl.cli.console import err
 from etl.errors import ConnEtlError
 
@@ -42,7 +55,20 @@ def options(
     logging.getLogger().setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
 
 
-for verbs in (load, check, status, admin, quarantine, query, history, archive, report, explain, metrics, settings):
+for verbs in (
+    load,
+    check,
+    status,
+    admin,
+    quarantine,
+    query,
+    history,
+    archive,
+    report,
+    explain,
+    metrics,
+    settings,
+):
     verbs.register(app)
 
 

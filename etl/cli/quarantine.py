@@ -136,7 +136,7 @@ def _row(cells: Sequence[tuple[str, str]], at_fault: str | None) -> Iterator[str
         yield "  ".join(mark.ljust(width) for mark, width in zip(marks, widths, strict=True)).rstrip()
 
 
-def _hint(row: Mapping[Any, Any]) -> str | None:
+def _hint(row: Line) -> str | None:
     """What to do about a line whose day retention dropped."""
     if row["rule"] != "expired" or row["state"] != "open" or not row["mapped"]:
         return None
