@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -136,7 +136,7 @@ def _row(cells: Sequence[tuple[str, str]], at_fault: str | None) -> Iterator[str
         yield "  ".join(mark.ljust(width) for mark, width in zip(marks, widths, strict=True)).rstrip()
 
 
-def _hint(row: Line) -> str | None:
+def _hint(row: Mapping[str, Any]) -> str | None:
     """What to do about a line whose day retention dropped."""
     if row["rule"] != "expired" or row["state"] != "open" or not row["mapped"]:
         return None
