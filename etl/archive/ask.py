@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from etl.archive import layout
 from etl.archive.table import Archive, path_of, since_of
-from etl.database.engine import execute
-from etl.database.statements import statement
+from etl.database.statements import execute, statement
 from etl.errors import Busy, Misuse
 from etl.query.ask import Answer
 from etl.query.cookbook import Question

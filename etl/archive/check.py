@@ -12,7 +12,7 @@ from etl.archive.ledger import ArchivedFile
 from etl.archive.measures import Unreadable, differences, measure
 from etl.archive.table import Archive, open_archive, path_of
 from etl.database import locks
-from etl.database.engine import execute
+from etl.database.statements import execute
 from etl.errors import Misuse
 
 if TYPE_CHECKING:

@@ -26,8 +26,7 @@ from etl.archive.measures import Measures, differences, measure, together
 from etl.archive.table import PROPERTY, Archive, open_archive, path_of, reaching, require
 from etl.archive.writing import Writable, write
 from etl.database import locks
-from etl.database.engine import execute
-from etl.database.statements import statement
+from etl.database.statements import execute, statement
 from etl.errors import Misuse, PermanentError
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from sqlalchemy.engine import Connection
 
 from etl.archive.measures import Measures, of_json
 from etl.archive.table import since_of
-from etl.database.engine import execute
 from etl.database.locks import lock_days
+from etl.database.statements import execute
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

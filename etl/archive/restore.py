@@ -19,8 +19,8 @@ from etl.archive.ledger import ArchivedFile
 from etl.archive.measures import SOURCE, differences, together
 from etl.archive.table import Archive, open_archive, path_of, reaching, require
 from etl.database import locks
-from etl.database.engine import copy_in, execute
 from etl.database.locks import lock_days
+from etl.database.statements import copy_in, execute
 from etl.errors import Misuse, PermanentError
 from etl.history import maintenance
 

@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection
 
 from etl.archive import layout
 from etl.database import engine
+from etl.database.driver_errors import translate
 from etl.errors import EnvironmentProblem, StorageAway
 from etl.settings import Settings
 
@@ -166,9 +167,10 @@ def _catalog(store: Store, connection: Connection, url: str, *, create: bool) ->
     from pyiceberg.catalog import load_catalog
 
     given = {name: secret.get_secret_value() for name, secret in store.settings.archive_catalog.items()}
-    own = {"type": "sql", "uri": _sql_catalog(store, connection), "init_catalog_tables": str(create).lower()}
-    properties = {"warehouse": url, **_s3_from_environment(), **({} if _describes(given) else own), **given}
-    return load_catalog("conn_etl", **properties)
+    common = {"warehouse": url, **_s3_from_environment(), **given}
+    if _describes(given):
+        return load_catalog("conn_etl", **common)
+    return _own_catalog(store, connection, common, create=create)
 
 
 def _describes(given: Mapping[str, str]) -> bool:
@@ -176,12 +178,20 @@ def _describes(given: Mapping[str, str]) -> bool:
     return "uri" in given or "type" in given or "py-catalog-impl" in given
 
 
-def _sql_catalog(store: Store, connection: Connection) -> str:
-    """URL of the database for the catalog's own sessions, in the schema ``iceberg``."""
-    url = engine.url_as(connection, store.url, store.settings, "conn-etl archive")
+def _own_catalog(
+    store: Store, connection: Connection, properties: Mapping[str, str], *, create: bool
+) -> Catalog:
+    """The SQL catalog in the schema ``iceberg`` of the same database; its sessions act as ``connection`` does."""
+    from pyiceberg.catalog.sql import SqlCatalog
+
+    address = engine.url_as(connection, store.url, store.settings, "conn-etl archive")
     connection.rollback()
-    options = f"{url.query['options']} -c search_path=iceberg"
-    return url.update_query_dict({"options": options}).render_as_string(hide_password=False)
+    uri = address.url.render_as_string(hide_password=False)
+    catalog = SqlCatalog("conn_etl", **{**properties, "uri": uri, "init_catalog_tables": "false"})
+    address.setting(search_path="iceberg").prepare_sessions_of(catalog.engine)
+    if create:
+        catalog.create_tables()
+    return catalog
 
 
 def _s3_from_environment() -> dict[str, str]:
@@ -231,7 +241,7 @@ def reaching() -> Iterator[None]:
     try:
         yield
     except sa.exc.DBAPIError as error:
-        raise engine.translate(error) from error
+        raise translate(error) from error
     except (OSError, pa.ArrowException) as error:
         raise StorageAway(f"the archive cannot be reached: {error}") from error
 

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etl.cli.console import OPERATING, Json, dump, err, moment, ordered, out, store, table
+from etl.cli.console import OPERATING, Json, dump, err, out, store
 from etl.cli.history import Days, days_of
+from etl.cli.moment import Since, ordered
 from etl.cli.query import (
     As,
     Everything,
+    Human,
     Out,
     Param,
-    Since,
     Timeout,
     Until,
     own_sql,
@@ -23,6 +24,7 @@ from etl.cli.query import (
     question_of,
     write_answer,
 )
+from etl.cli.tables import table
 
 if TYPE_CHECKING:
     from etl.archive.ledger import Export
@@ -166,6 +168,7 @@ def query(  # noqa: PLR0913  options of a verb
     everything: Everything = False,
     output: As = "table",
     file: Out = None,
+    human: Human = False,
     timeout: Timeout = None,
     as_json: Json = False,
 ) -> None:
@@ -175,7 +178,7 @@ def query(  # noqa: PLR0913  options of a verb
     from etl.query import ask
 
     question, given = question_of(asked), dict(pair(text) for text in param or ())
-    first, last = ordered(moment("since", since), moment("until", until))
+    first, last = ordered(since, until)
     target = store()
     limit = timedelta(seconds=timeout) if timeout else target.settings.query_timeout
     with target.session() as connection:
@@ -195,6 +198,7 @@ def query(  # noqa: PLR0913  options of a verb
                     "json" if as_json else output,
                     file,
                     {"question": question.name if question else None},
+                    human=human,
                 )
 
 
@@ -203,7 +207,7 @@ def paths(*, since: Since = None, until: Until = None, as_json: Json = False) ->
     """Print the Parquet files of the days in a time span, for engines that read files."""
     from etl.archive import table as iceberg
 
-    first, last = ordered(moment("since", since), moment("until", until))
+    first, last = ordered(since, until)
     target = store()
     with target.session() as connection, iceberg.reaching():
         by_day = iceberg.open_archive(target, connection).day_files()

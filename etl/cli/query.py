@@ -181,7 +181,9 @@ def _list(*, as_json: bool) -> None:
     )
 
 
-def write_answer(answer: Answer, output: str, file: Path | None, asked: Mapping[str, Any], *, human: bool) -> None:
+def write_answer(
+    answer: Answer, output: str, file: Path | None, asked: Mapping[str, Any], *, human: bool
+) -> None:
     """Print an answer, or write it into a file, in one of the formats."""
     from etl.query import formats
 
