@@ -255,10 +255,34 @@ class Settings(BaseSettings):
             raise ValueError(f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else ""))
         return self
 
+    archive_url: str | None = Field(
+        None,
+        description="folder or URL (s3://bucket/prefix) of the archive; then retention drops archived days only",
+    )
+    archive_catalog: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="properties of the Iceberg catalog, as pyiceberg takes them; by default it is in this database",
+    )
+    archive_grace: Duration = Field(
+        timedelta(days=1),
+        ge=timedelta(0),
+        description="replaced files of the archive, and files of interrupted exports, are removed after this time",
+    )
+
     @field_validator("zone")
     @classmethod
     def _known_zone(cls, zone: str) -> str:
         return known_zone(zone)
+
+    @field_validator("archive_url")
+    @classmethod
+    def _absolute(cls, url: str | None) -> str | None:
+        """Each process would find another folder behind a relative path."""
+        if url is None or "://" in url:
+            return url and url.rstrip("/")
+        if not Path(url).is_absolute():
+            raise ValueError("a folder has to be absolute")
+        return Path(url).as_uri()
 
     @field_validator("path_patterns")
     @classmethod

@@ -8,11 +8,14 @@ On the asset `zeek_conn` (an hourly run that added rows emits it), and at 01:15 
    `zeek.conn_hour`, and the top addresses of sealed days that changed.
 2. **seal** gives days that ended `CONN_ETL_SEAL_AFTER` (12 hours) ago their further indexes, statistics and top
    addresses. Late rows still come in. A day that a waiting file may bring rows to is left for later.
-3. **retire** drops whole days by age (`CONN_ETL_KEEP_DAYS`) or size (`CONN_ETL_KEEP_BYTES`); unless one of them is set
-   it drops nothing. The ledger remembers, rollups stay, later rows of such a day go to quarantine as `expired`.
-4. **prune** drops staging that nobody will come back to, settled lines of quarantine after `CONN_ETL_KEEP_QUARANTINE`
+3. **archive** exports sealed days that are new or changed to the archive (`CONN_ETL_ARCHIVE_URL`; without it there is
+   nothing to do), and removes files that it no longer needs.
+4. **retire** drops whole days by age (`CONN_ETL_KEEP_DAYS`) or size (`CONN_ETL_KEEP_BYTES`); unless one of them is set
+   it drops nothing. With an archive only days that it holds as they are. The ledger remembers, rollups stay, later rows
+   of such a day go to quarantine as `expired`.
+5. **prune** drops staging that nobody will come back to, settled lines of quarantine after `CONN_ETL_KEEP_QUARANTINE`
    and verdicts after `CONN_ETL_KEEP_RESULTS`; these too are kept unless set.
-5. **clean_airflow** deletes Airflow's runs (`airflow db clean`, for all DAGs) and task logs older than
+6. **clean_airflow** deletes Airflow's runs (`airflow db clean`, for all DAGs) and task logs older than
    `CONN_ETL_KEEP_AIRFLOW`; unless that is set it is skipped. A task may not see Airflow's database, so
    `CONN_ETL_AIRFLOW_DATABASE_URL` names it where `airflow.cfg` does not. Log files are those of this worker's machine.
 
@@ -75,6 +78,21 @@ def seal() -> list[str]:
 
 @task
 @final
+def archive() -> list[str]:
+    """Export the days that are due to the archive, where one is configured."""
+    from etl.archive.cleanup import cleanup
+    from etl.archive.export import export
+
+    store = _store()
+    if store.settings.archive_url is None:
+        return []
+    days = [done.day.isoformat() for done in export(store)]
+    cleanup(store)
+    return days
+
+
+@task
+@final
 def retire() -> list[str]:
     """Drop the days that the settings let go, and those whose drop was interrupted."""
     from etl.history import maintenance
@@ -117,7 +135,7 @@ def conn_maintenance() -> DAG:
         defaults=DEFAULTS,
     ) as dag:
         refreshed = rollups()
-        refreshed >> seal() >> retire()
+        refreshed >> seal() >> archive() >> retire()
         refreshed >> prune()
         clean_airflow()
     return dag

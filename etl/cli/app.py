@@ -10,6 +10,7 @@ import typer
 
 from etl.cli import (
     admin,
+    archive,
     check,
     explain,
     history,
@@ -66,6 +67,7 @@ for verbs in (
     psql,
     lookup,
     history,
+    archive,
     report,
     explain,
     metrics,

@@ -24,7 +24,8 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=OPERATING)(rollups)
 
 
-def _days(texts: list[str] | None) -> list[date]:
+def days_of(texts: list[str] | None) -> list[date]:
+    """Days as they are given on the command line; raises Misuse for a text that is none."""
     found = []
     for text in texts or ():
         try:
@@ -64,7 +65,7 @@ def ensure(days: Needed, *, as_json: Json = False) -> None:
     from etl.history.days import ensure as make
 
     with store().loading() as connection:
-        made = make(connection, _days(days))
+        made = make(connection, days_of(days))
     _done("made", made, as_json=as_json)
 
 
@@ -73,7 +74,7 @@ def seal(days: Days = None, *, as_json: Json = False) -> None:
     """Build indexes and statistics for these days, or for all days that have ended. Late rows still load."""
     from etl.history import maintenance
 
-    _done("sealed", maintenance.seal(store(), _days(days)), as_json=as_json)
+    _done("sealed", maintenance.seal(store(), days_of(days)), as_json=as_json)
 
 
 @partitions.command()
@@ -87,7 +88,7 @@ def drop(
     from etl.history import maintenance
 
     target = store()
-    chosen = dict.fromkeys(_days(days), "dropped by command") if days else maintenance.expiring(target)
+    chosen = dict.fromkeys(days_of(days), "dropped by command") if days else maintenance.expiring(target)
     if yes:
         _done("dropped", maintenance.drop(target, chosen), as_json=as_json)
     elif as_json:

@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -88,6 +88,7 @@ def show(quarantine_id: int, *, as_json: Json = False) -> None:
 
     with store().session() as connection:
         line = lines.shown(connection, quarantine_id)
+    line = {**line, "hint": _hint(line)}
     raw = line["raw"].decode("utf-8", "backslashreplace") if line["raw"] is not None else None
     if as_json:
         dump({**{key: value for key, value in line.items() if key != "cells"}, "raw": raw})
@@ -97,6 +98,8 @@ def show(quarantine_id: int, *, as_json: Json = False) -> None:
     out.print(f"{'raw':>12}  {raw!r}", markup=False, soft_wrap=True)
     for text in pointed(line["cells"], line["field"], out.width):
         out.print(text, markup=False, highlight=False, soft_wrap=True)
+    if line["hint"]:
+        out.print(f"{'hint':>12}  {line['hint']}", markup=False, soft_wrap=True)
     if line["mapped"]:
         existing = line["existing"] or {}
         columns = ("column", "as mapped", "in the table") if existing else ("column", "as mapped")
@@ -131,6 +134,14 @@ def _row(cells: Sequence[tuple[str, str]], at_fault: str | None) -> Iterator[str
     marks = ["^" * max(1, len(value)) if name == at_fault else "" for name, value in cells]
     if any(marks):
         yield "  ".join(mark.ljust(width) for mark, width in zip(marks, widths, strict=True)).rstrip()
+
+
+def _hint(row: Mapping[str, Any]) -> str | None:
+    """What to do about a line whose day retention dropped."""
+    if row["rule"] != "expired" or row["state"] != "open" or not row["mapped"]:
+        return None
+    day = str(row["mapped"]["@timestamp"])[:10]
+    return f"where {day} is archived: `conn-etl archive restore {day}`, then replay the line"
 
 
 @quarantine.command()

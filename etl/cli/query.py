@@ -95,7 +95,7 @@ def query(  # noqa: PLR0913  options of a verb
     help_: Help = False,
 ) -> None:
     """Run a question of the cookbook, or SQL in which :since and :until are the time bounds."""
-    from etl.query import ask, cookbook
+    from etl.query import ask
 
     if help_:
         _help(context, asked)
@@ -103,8 +103,8 @@ def query(  # noqa: PLR0913  options of a verb
     if asked is None:
         _list(as_json=as_json)
         return
-    question = cookbook.load(asked) if re.fullmatch(r"\w+", asked) else None
-    given = dict(_pair(text) for text in param or ())
+    question = question_of(asked)
+    given = dict(pair(text) for text in param or ())
     first, last = ordered(since, until)
     target = store()
     limit = timedelta(seconds=timeout) if timeout else target.settings.query_timeout
@@ -113,7 +113,7 @@ def query(  # noqa: PLR0913  options of a verb
         if question is not None and chosen is not None:
             sql, values = ask.named(connection, question), question.values(given, chosen.since, chosen.until)
         else:
-            sql, values = _own(asked, given, chosen, bounded=first is not None or last is not None)
+            sql, values = own_sql(asked, given, chosen, bounded=first is not None or last is not None)
             if (days := ask.unbounded(connection, sql, values)) and not everything:
                 raise Misuse(
                     f"it would read {len(days):,} days without a bound",
@@ -124,19 +124,27 @@ def query(  # noqa: PLR0913  options of a verb
             answer = _for_spreadsheets(answer, "json" if as_json else output)
         notes = ask.notes(connection, question, values, empty=empty) if question is not None else []
         told = {"question": question.name if question else None, "notes": notes}
-        _write(answer, "json" if as_json else output, file, told, human=human)
+        write_answer(answer, "json" if as_json else output, file, told, human=human)
     for note in notes:
         err.print(f"note: {note}", markup=False, soft_wrap=True)
 
 
-def _pair(text: str) -> tuple[str, str]:
+def question_of(asked: str) -> Question | None:
+    """The question of this name; None where it is SQL."""
+    from etl.query import cookbook
+
+    return cookbook.load(asked) if re.fullmatch(r"\w+", asked) else None
+
+
+def pair(text: str) -> tuple[str, str]:
+    """A parameter as it is given on the command line; raises Misuse."""
     name, equals, value = text.partition("=")
     if not equals:
         raise Misuse(f"--param {text}: no value", hint="write --param NAME=VALUE")
     return name, value
 
 
-def _own(sql: str, given: Mapping[str, str], chosen: Any, *, bounded: bool) -> tuple[str, dict[str, Any]]:
+def own_sql(sql: str, given: Mapping[str, str], chosen: Any, *, bounded: bool) -> tuple[str, dict[str, Any]]:
     """Somebody's own SQL with the values of the names in it."""
     values: dict[str, Any] = dict(given)
     for name in ("since", "until"):
@@ -187,7 +195,10 @@ def _for_spreadsheets(answer: Answer, output: str) -> Answer:
     return formats.for_spreadsheets(answer)
 
 
-def _write(answer: Answer, output: str, file: Path | None, asked: Mapping[str, Any], *, human: bool) -> None:
+def write_answer(
+    answer: Answer, output: str, file: Path | None, asked: Mapping[str, Any], *, human: bool
+) -> None:
+    """Print an answer, or write it into a file, in one of the formats."""
     from etl.query import formats
 
     if output == "parquet":

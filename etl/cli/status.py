@@ -38,6 +38,7 @@ def status(*, most: Most = 20, as_json: Json = False) -> None:
                 ("unknown_columns", {}),
                 ("span", {}),
                 ("runs", {"most": 5}),
+                ("archive", {}),
             )
         }
     found["settings"] = {
@@ -71,6 +72,9 @@ def status(*, most: Most = 20, as_json: Json = False) -> None:
     table("Failed rules", ("suite", "rule", "severity", "verdict", "failed", "rows"), verdicts)
     unknown = [(r["name"], r["type"], r["path"]) for r in found["unknown_columns"]]
     table("Columns beyond the dictionary (kept in extra)", ("column", "type", "first file"), unknown)
+    if found["archive"] or target.settings.archive_url:
+        heads = ("state", "days", "dropped from zeek.conn", "rows", "bytes", "from", "to")
+        table("Archive", heads, [r.values() for r in found["archive"]])
     table("Settings in force", ("setting", "value"), found["settings"].items())
     out.print(f"Ask by `conn-etl psql`, or psql '{target.reader_url}'", markup=False, soft_wrap=True)
 

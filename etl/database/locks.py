@@ -25,7 +25,7 @@ BUCKETS = 64
 """Digests share this many locks: a batch of thousands of files must not fill the server's lock table."""
 
 
-BATCH, DIGESTS, DAYS, MAINTENANCE = 7101, 7102, 7103, 7105
+BATCH, DIGESTS, DAYS, MAINTENANCE, ARCHIVE = 7101, 7102, 7103, 7105, 7107
 """First keys, as sql/statements/locks.sql lists them."""
 NOTICE_AFTER = timedelta(seconds=5)
 """A session that waits longer says for whom."""
@@ -123,6 +123,17 @@ def maintenance(connection: Connection) -> Iterator[None]:
         Busy: another process maintains the database (after ``lock_timeout``).
     """
     with _held(connection, "maintenance", Holders(MAINTENANCE)):
+        yield
+
+
+@contextmanager
+def archive(connection: Connection) -> Iterator[None]:
+    """Hold the lock of the one process that works on the archive.
+
+    Raises:
+        Busy: another process works on it (after ``lock_timeout``).
+    """
+    with _held(connection, "archive", Holders(ARCHIVE)):
         yield
 
 

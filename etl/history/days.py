@@ -117,19 +117,31 @@ def unfinished(connection: Connection) -> list[date]:
         return [row.day for row in execute(connection, "partitions.unfinished")]
 
 
-def retire(connection: Connection, alone: Connection, day: date, reason: str) -> None:
+def held_back(connection: Connection, days: Sequence[date], *, kept: bool = True) -> dict[date, str]:
+    """Of these days those that the archive does not hold as they are now, with the reason; the caller's transaction.
+
+    kept: also those that were restored not long ago.
+    """
+    rows = execute(connection, "archive.held_back", days=list(days), kept=kept)
+    return {row.day: row.reason for row in rows}
+
+
+def retire(connection: Connection, alone: Connection, day: date, reason: str, *, archived: bool) -> None:
     """Drop a day with all its rows; the ledger remembers how many were whose, its rollups stay.
 
     No load and no query waits for it. Both connections act as conn_owner; ``alone`` commits each statement.
+    archived: only if the archive holds the day as it is under its lock.
 
     Raises:
-        Misuse: the day has no partition.
+        Misuse: the day has no partition, or is not in the archive as it is now.
     """
     now = _standing(alone, day)
     if now.dropped or not (now.there or now.retired):
         raise Misuse(f"{day} has no partition", hint="see `conn-etl partitions list`")
     with connection.begin():
         lock_days(connection, [day])
+        if archived and not now.retired and (held := held_back(connection, [day], kept=False)):
+            raise Misuse(f"{day} stays: {held[day]}", hint=f"`conn-etl archive export {day}`, then drop it")
         execute(connection, "partitions.retire", day=day, reason=reason)
     if now.pending:
         _run(alone, "finalize", leaf(day))

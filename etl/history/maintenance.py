@@ -36,7 +36,7 @@ class Pruned:
 
 
 @contextmanager
-def _owning(store: Store) -> Iterator[tuple[Connection, Connection]]:
+def owning(store: Store) -> Iterator[tuple[Connection, Connection]]:
     """Two sessions that act as conn_owner and hold the maintenance lock: one for transactions, one without.
 
     Without a limit on waiting for locks: the statements used wait for others, and nobody waits for them.
@@ -75,7 +75,7 @@ def seal(store: Store, days: Sequence[date] = ()) -> list[date]:
             chosen = table_days.closed(connection, store.settings.seal_after)
     if not chosen:
         return []
-    with _owning(store) as (connection, alone):
+    with owning(store) as (connection, alone):
         pieces = OneByOne()
         for day in chosen:
             with pieces.one(f"{day}"):
@@ -88,6 +88,19 @@ def seal(store: Store, days: Sequence[date] = ()) -> list[date]:
 
 def expiring(store: Store) -> dict[date, str]:
     """Days that retention would drop now by the settings ``keep_days`` and ``keep_bytes``, with the reason."""
+    days = _expired(store)
+    with store.loading() as connection:
+        held = _held_back(store, connection, list(days))
+    return {day: reason for day, reason in days.items() if day not in held}
+
+
+def held_back(store: Store) -> dict[date, str]:
+    """Days that those settings let go and the archive holds back, with the reason."""
+    with store.loading() as connection:
+        return _held_back(store, connection, list(_expired(store)))
+
+
+def _expired(store: Store) -> dict[date, str]:
     settings = store.settings
     if settings.keep_days is None and settings.keep_bytes is None:
         return {}
@@ -97,18 +110,30 @@ def expiring(store: Store) -> dict[date, str]:
     return table_days.expiring(days, today, keep_days=settings.keep_days, keep_bytes=settings.keep_bytes)
 
 
+def _held_back(store: Store, connection: Connection, days: Sequence[date]) -> dict[date, str]:
+    """Where an archive is configured, days that it does not hold as they are now."""
+    if store.settings.archive_url is None:
+        return {}
+    with connection.begin():
+        return table_days.held_back(connection, days)
+
+
 def drop(store: Store, days: dict[date, str]) -> list[date]:
-    """Drop these days for these reasons, and those whose drop was interrupted; returns them."""
+    """Drop these days for these reasons, and those whose drop was interrupted; returns them.
+
+    Raises:
+        Misuse: a day has no partition, or an archive is configured that does not hold it as it is now.
+    """
     with store.loading() as connection:
         open_ends = table_days.unfinished(connection)
     if not days and not open_ends:
         return []
-    with _owning(store) as (connection, alone):
+    with owning(store) as (connection, alone):
         chosen = dict.fromkeys(table_days.unfinished(connection), "interrupted") | days
-        pieces = OneByOne()
+        archived, pieces = store.settings.archive_url is not None, OneByOne()
         for day, reason in chosen.items():
             with pieces.one(f"{day}"):
-                table_days.retire(connection, alone, day, reason)
+                table_days.retire(connection, alone, day, reason, archived=archived)
         pieces.raise_failures()
     return list(chosen)
 

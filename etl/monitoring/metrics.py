@@ -89,7 +89,25 @@ def collect(connection: Connection, settings: Settings) -> list[Metric]:
             *_progress(connection),
             *_delay(connection, missing),
             *_room(connection, free),
+            *_archive(connection),
         ]
+
+
+ARCHIVE_STATES = ("exporting", "stale", "faulty", "archived")
+"""Of days, as sql/views/archive.sql has them."""
+
+
+def _archive(connection: Connection) -> Iterator[Metric]:
+    states = {row.state: row for row in _rows(connection, "archive")}
+    for name, what in (
+        ("days", "Days of the archive"),
+        ("dropped_days", "Those whose rows are in the archive only"),
+        ("rows", "Rows of the archive"),
+        ("dropped_rows", "Those that are in the archive only"),
+        ("bytes", "Size of the archive's files"),
+    ):
+        values = [([state], float(getattr(states.get(state), name, 0))) for state in ARCHIVE_STATES]
+        yield _gauge(f"archive_{name}", what, ["state"], values)
 
 
 def _gauge(name: str, what: str, labels: Sequence[str], values: Values) -> Metric:

@@ -56,6 +56,7 @@ def disagreements(connection: Connection, options: ReadOptions) -> list[Disagree
         + strangers
         + list(_leftovers(connection))
         + list(_rollups(connection))
+        + list(_archive(connection))
         + [
             Disagreement(
                 etl_file_id=line.etl_file_id,
@@ -65,6 +66,16 @@ def disagreements(connection: Connection, options: ReadOptions) -> list[Disagree
             for line, what in verify_raw.wrong_lines(connection, options)
         ]
     )
+
+
+def _archive(connection: Connection) -> Iterator[Disagreement]:
+    """Of dropped days, what the ledger counts as dropped is what the archive holds (by its ledger: no file is read)."""
+    for row in execute(connection, "verify.archive"):
+        what = (
+            f"retention dropped {row.rows_remembered:,} of its rows of {row.day}, "
+            f"the archive holds {row.rows_archived:,}"
+        )
+        yield Disagreement(etl_file_id=row.etl_file_id, path=row.path or "", what=what)
 
 
 def _rollups(connection: Connection) -> Iterator[Disagreement]:

@@ -64,7 +64,8 @@ LEDGER_RULES = (
     ),
     _ledger_rule(
         "expired",
-        why="The day of this row was dropped by retention: it is not brought back by an old log.",
+        why="The day of this row was dropped by retention: an old log does not bring it back. Where the day is "
+        "archived, `conn-etl archive restore DAY` does, and the line can be replayed.",
         source="etl.retired_day",
     ),
 )

@@ -56,6 +56,7 @@ def gather(connection: Connection, since: datetime | None, until: datetime | Non
         facts["new_columns"] = _ask(connection, "columns", **span, most=SHOWN)
         facts["slowest_files"] = _ask(connection, "slowest", **span, most=10)
         facts["drift"] = _ask(connection, "drift", **span, most=SHOWN)
+        facts["archive"] = _ask(connection, "archive", **span)
     facts["verdict"] = verdict(facts)
     return facts
 

@@ -21,7 +21,7 @@ SELECT
 FROM recent
 WHERE
     NOT EXISTS (
-        SELECT FROM zeek.conn AS earlier
+        SELECT 1 FROM zeek.conn AS earlier
         WHERE
             earlier.dst_ip_addr = recent.dst_ip_addr
             AND earlier."@timestamp" >= CAST(:known_since AS timestamptz)

@@ -14,7 +14,8 @@ WITH flows AS MATERIALIZED (
 
 pairs AS (
     SELECT
-        'community_id' AS by, one.*, other."@timestamp" AS other_timestamp, other.sensor AS other_sensor,
+        'community_id' AS "by", one.*, -- noqa: RF06
+        other."@timestamp" AS other_timestamp, other.sensor AS other_sensor,
         other.event_uid AS other_uid, other.src_bytes AS other_src_bytes, other.dst_bytes AS other_dst_bytes
     FROM flows AS one
     INNER JOIN flows AS other ON one.community_id = other.community_id
@@ -31,7 +32,8 @@ pairs AS (
 )
 
 SELECT
-    by, "@timestamp", network_protocol, src_ip_addr, src_port, dst_ip_addr, dst_port, sensor, event_uid, src_bytes,
+    "by", "@timestamp", network_protocol, -- noqa: RF06
+    src_ip_addr, src_port, dst_ip_addr, dst_port, sensor, event_uid, src_bytes,
     dst_bytes, other_sensor, other_uid, other_src_bytes, other_dst_bytes
 FROM pairs
 WHERE

@@ -1,6 +1,7 @@
 -- Advisory locks. Their first keys, in the order in which a session takes them:
 --
 --   7100  migration: one process at a time changes the schema (etl/database/schema.py)
+--   7107  archive: one process at a time exports, verifies, restores (etl/archive)
 --   7105  maintenance: one process at a time keeps history in shape (etl/history/maintenance.py)
 --   7106  alerts: one process at a time notifies
 --   7101  a batch: one process at a time works on it; second key: its number, modulo 2^31
@@ -21,6 +22,14 @@ SELECT pg_advisory_lock(7105);
 -- name: release_maintenance
 -- Let the next process maintain.
 SELECT pg_advisory_unlock(7105);
+
+-- name: archive
+-- Until it is released or the session ends.
+SELECT pg_advisory_lock(7107);
+
+-- name: release_archive
+-- Let the next process work on the archive.
+SELECT pg_advisory_unlock(7107);
 
 -- name: try_alerts
 -- Two runs that end at once would both notify. Until the session ends; false where another one has it.

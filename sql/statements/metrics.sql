@@ -79,3 +79,7 @@ SELECT pg_database_size(current_database());
 -- name: problems
 -- Open problems by severity.
 SELECT severity, count(*) AS problems FROM etl.problem WHERE gone_at IS NULL GROUP BY severity;
+
+-- name: archive
+-- Days of the archive by state.
+SELECT state, days, dropped_days, rows, dropped_rows, bytes FROM etl.archive_state ORDER BY state;

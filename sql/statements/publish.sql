@@ -106,7 +106,8 @@ CREATE OR REPLACE TEMPORARY VIEW target AS SELECT * FROM zeek.conn;
 
 -- name: insert_all
 -- The usual case: every row is new. A row that is there already raises 23505, and insert_new takes over. The hours that
--- get rows are marked by the same statement: their rollups are due.
+-- get rows are marked by the same statement: their rollups are due. Archived days become
+-- stale.
 WITH added AS (
     INSERT INTO pg_temp.target SELECT * FROM pg_temp.good
     RETURNING etl_file_id, "@timestamp"
@@ -122,6 +123,11 @@ by_hour AS (
 
 touched AS (
     INSERT INTO etl.touched_hour (hour) SELECT DISTINCT hour FROM by_hour
+),
+
+archived AS (
+    UPDATE etl.archive_day SET changes = changes + 1
+    WHERE day IN (SELECT CAST(hour AT TIME ZONE 'UTC' AS date) FROM by_hour)
 )
 
 SELECT
@@ -148,6 +154,11 @@ by_hour AS (
 
 touched AS (
     INSERT INTO etl.touched_hour (hour) SELECT DISTINCT hour FROM by_hour
+),
+
+archived AS (
+    UPDATE etl.archive_day SET changes = changes + 1
+    WHERE day IN (SELECT CAST(hour AT TIME ZONE 'UTC' AS date) FROM by_hour)
 )
 
 SELECT

@@ -267,3 +267,13 @@ FROM etl.quarantine_reason
 WHERE state = 'open'
 ORDER BY lines DESC, rule
 LIMIT :most;
+
+-- name: archive
+-- Days of the span that are in the archive, by state.
+SELECT
+    state, count(*) AS days, count(*) FILTER (WHERE dropped) AS dropped_days, sum(rows)::bigint AS rows,
+    sum(bytes)::bigint AS bytes
+FROM etl.archived_day
+WHERE day >= CAST(:since AS timestamptz)::date AND day < CAST(:until AS timestamptz)
+GROUP BY state
+ORDER BY state;

@@ -53,3 +53,7 @@ SELECT first_row AS first, last_row AS last FROM etl.loaded_span;
 -- name: runs
 -- The newest runs.
 SELECT run_id, kind, started_at, ended_at FROM etl.run ORDER BY started_at DESC LIMIT :most;
+
+-- name: archive
+-- Days of the archive by state.
+SELECT state, days, dropped_days, rows, bytes, first_day, last_day FROM etl.archive_state ORDER BY state;

@@ -63,13 +63,23 @@ WITH gone AS (
 
 touched AS (
     INSERT INTO etl.touched_hour (hour) SELECT DISTINCT etl.hour_of("@timestamp") FROM gone
+),
+
+archived AS (
+    UPDATE etl.archive_day SET changes = changes + 1
+    WHERE day IN (SELECT CAST("@timestamp" AT TIME ZONE 'UTC' AS date) FROM gone)
 )
 
 SELECT etl_file_id, count(*) AS rows_deleted FROM gone GROUP BY etl_file_id;
 
 -- name: forget_retired
 -- Forget what retention took from a file: it is no part of what the file brings now.
-WITH forgotten AS (DELETE FROM etl.retired_file WHERE etl_file_id = ANY(:ids))
+WITH forgotten AS (DELETE FROM etl.retired_file WHERE etl_file_id = ANY(:ids) RETURNING day),
+
+archived AS (
+    UPDATE etl.archive_day SET changes = changes + 1
+    WHERE day IN (SELECT day FROM forgotten)
+)
 
 UPDATE etl.file SET rows_pruned = 0 WHERE etl_file_id = ANY(:ids);
 
@@ -108,7 +118,12 @@ GROUP BY etl_file_id, of_file_id
 ON CONFLICT (etl_file_id, of_file_id) DO UPDATE SET rows = duplicate_of.rows + excluded.rows;
 
 -- name: mark_unloaded
--- Make files unloaded whose rows are gone.
+-- Make files unloaded whose rows are gone. Days that are only in the archive still hold those rows: they are stale.
+WITH archived AS (
+    UPDATE etl.archive_day SET changes = changes + 1
+    WHERE day IN (SELECT retired.day FROM etl.retired_file AS retired WHERE retired.etl_file_id = ANY(:ids))
+)
+
 UPDATE etl.file
 SET
     state = 'unloaded', kind = NULL, reason = :reason, rows_loaded = 0, rows_duplicate = 0, rows_quarantined = 0,

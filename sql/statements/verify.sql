@@ -81,3 +81,28 @@ WHERE
     AND file.mapping_version = :version
 ORDER BY quarantine.quarantine_id
 LIMIT :most;
+
+-- name: archive
+-- Rows of dropped days: what the ledger remembers of each file, and what the archive holds of it. Stale days wait for
+-- `archive restore`.
+SELECT
+    days.day, etl_file_id, file.path, coalesce(remembered.rows, 0) AS rows_remembered,
+    coalesce(archived.rows, 0)::bigint AS rows_archived
+FROM (
+    SELECT retired.day, retired.etl_file_id, retired.rows
+    FROM etl.retired_file AS retired
+    INNER JOIN etl.archived_day USING (day)
+    WHERE archived_day.state IN ('archived', 'faulty')
+) AS remembered
+FULL JOIN (
+    SELECT archive_file.day, CAST(source.key AS bigint) AS etl_file_id, sum(CAST(source.value AS bigint)) AS rows
+    FROM etl.archive_file
+    INNER JOIN etl.archived_day USING (day)
+    CROSS JOIN LATERAL jsonb_each_text(archive_file.sources) AS source
+    WHERE archived_day.dropped AND archived_day.state IN ('archived', 'faulty')
+    GROUP BY archive_file.day, source.key
+) AS archived USING (day, etl_file_id)
+INNER JOIN etl.archive_day AS days USING (day)
+LEFT JOIN etl.file USING (etl_file_id)
+WHERE coalesce(remembered.rows, 0) <> coalesce(archived.rows, 0)
+ORDER BY days.day, etl_file_id;

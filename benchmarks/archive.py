@@ -1,0 +1,138 @@
+"""The archive: export of one day beside a plain COPY TO of the same rows, with memory, commit and bytes a row.
+
+``python -m benchmarks.archive --rows 1200000``; ``--logs FOLDER`` takes the rows of real logs instead of generated
+ones, and ``--export`` is the measured process itself.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+from benchmarks import results
+from benchmarks.server import database, server
+from etl import pipeline
+from etl.database.store import Store
+from etl.history.days import listed
+from etl.settings import Settings
+from samples.writing import write_conn_log
+
+START = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure and print; ``--json`` writes the figures too."""
+    parser = results.parser(__doc__)
+    parser.add_argument("--rows", type=int, default=1_200_000)
+    parser.add_argument("--community-id", action="store_true", help="generated rows have one")
+    parser.add_argument("--logs", type=Path, help="a folder of conn logs to take instead of generated rows")
+    parser.add_argument("--export", nargs=2, metavar=("URL", "ARCHIVE"), help="export all days and print")
+    chosen = parser.parse_args(arguments)
+    if chosen.export:
+        print(json.dumps(export(*chosen.export)))
+        return
+    with server() as home, tempfile.TemporaryDirectory(prefix="conn-etl-bench-") as folder:
+        url = database(home, "archive")
+        logs = chosen.logs or _generated(Path(folder), chosen.rows, community_id=chosen.community_id)
+        pipeline.ingest(Store.open(url, Settings()), [str(logs)])
+        figures = {"copy": copy_to(url), **_measured(url, folder)}
+    figures["share_of_copy"] = figures["rows_per_second"] / figures["copy"]["rows_per_second"]
+    print(json.dumps(figures, indent=2))
+    results.save(chosen.json, "archive", arguments, figures)
+
+
+def _generated(folder: Path, rows: int, *, community_id: bool) -> Path:
+    """One day of flows, all of them with an ip_proto, if wanted with a community_id too."""
+    path = folder / "conn.log"
+    write_conn_log(path, rows, 7, start=START, hours=23, community_id=community_id)
+    return path
+
+
+def _measured(url: str, folder: str) -> dict[str, Any]:
+    """In a process of its own: memory is that of an export."""
+    command = [sys.executable, "-m", "benchmarks.archive", "--export", url, f"{folder}/archive"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
+
+
+class _Counted:
+    """Takes what COPY sends."""
+
+    rows = 0
+
+    def write(self, _: bytes) -> None:
+        """One row."""
+        self.rows += 1
+
+
+def copy_to(url: str) -> dict[str, float]:
+    """COPY TO of the whole table, as the server and the driver can do it; the better of two."""
+    best = 0.0
+    connection = psycopg2.connect(url)
+    with connection, connection.cursor() as cursor:
+        for _ in range(2):
+            counted, start = _Counted(), time.monotonic()
+            cursor.copy_expert("COPY (SELECT * FROM zeek.conn) TO STDOUT (FORMAT csv)", counted)
+            best = max(best, counted.rows / (time.monotonic() - start))
+    connection.close()
+    return {"rows": counted.rows, "rows_per_second": best}
+
+
+def export(url: str, archive: str) -> dict[str, Any]:
+    """Export all days, and what it took."""
+    from etl.archive import export as steps
+    from etl.archive.table import Archive
+
+    seconds: dict[str, float] = {}
+    for owner, name in ((steps, "write_day"), (steps, "read_back"), (Archive, "replace_day")):
+        setattr(owner, name, _timed(getattr(owner, name), name, seconds))
+    store = Store.open(url, Settings(archive_url=archive))
+    with store.session() as connection:
+        days = [day.day for day in listed(connection)]
+    start = time.monotonic()
+    done = list(steps.export(store, days))
+    total = time.monotonic() - start
+    rows = sum(file.measures.rows for each in done for file in each.files)
+    size = sum(file.bytes for each in done for file in each.files)
+    return {
+        "rows": rows,
+        "days": len(done),
+        "seconds": total,
+        "rows_per_second": rows / total,
+        "memory_mib": _peak_mib(),
+        "commit_seconds": seconds["replace_day"] / len(done),
+        "write_seconds": seconds["write_day"],
+        "read_back_seconds": seconds["read_back"],
+        "bytes_per_row": size / rows,
+    }
+
+
+def _peak_mib() -> float:
+    """The largest resident size of this process; getrusage would count what its parent had before."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+def _timed(function: Callable[..., Any], name: str, seconds: dict[str, float]) -> Callable[..., Any]:
+    def timed(*values: Any) -> Any:
+        start = time.monotonic()
+        try:
+            return function(*values)
+        finally:
+            seconds[name] = seconds.get(name, 0.0) + time.monotonic() - start
+
+    return timed
+
+
+if __name__ == "__main__":
+    main()
