@@ -28,7 +28,7 @@ default AIRFLOW__API__SECRET_KEY file:api_secret_key
 default AIRFLOW__CORE__FERNET_KEY file:fernet_key
 default AIRFLOW__CELERY__BROKER_URL "redis://:" file:redis_password "@${REDIS_HOST:-redis}:6379/0"
 
-# The simple auth manager reads its users' passwords from a file of its own form.
+# The simple auth manager reads its users' passwords from a separate file form.
 file="${AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE:-}"
 if [ -n "$file" ] && [ -r "$folder/admin_password" ]; then
   (umask 077 && printf '{"admin": "%s"}' "$(cat "$folder/admin_password")" > "$file")

@@ -31,7 +31,7 @@ class FileState(StrEnum):
     FAILED = "failed"
     """It cannot be read."""
     SKIPPED = "skipped"
-    """It is no log for us."""
+    """It is not a log for us."""
     SUPERSEDED = "superseded"
     """Published, and a newer version of its path is too."""
     UNLOADED = "unloaded"
@@ -55,7 +55,7 @@ class ReadOptions:
     block_rows: int = 250_000
     """Rows of a block at most; memory follows this number, not the file's size."""
     block_bytes: int = 8 * MIB
-    """Decompressed bytes of a block at most (one longer line makes a block of its own)."""
+    """Decompressed bytes of a block at most (one longer line makes a separate block)."""
     max_line_bytes: int = 256 * MIB
     """A longer line refuses the file: nothing that Zeek writes comes near."""
     max_raw_bytes: int = MIB

@@ -1,6 +1,6 @@
 """`make up`, `make down`, `make status`: Airflow with its UI and scheduler beside the embedded PostgreSQL.
 
-Airflow's own state is a database of its own on the embedded server; logs go to that server too, or to
+Airflow's own state is a separate database on the embedded server; logs go to that server too, or to
 ``CONN_ETL_DATABASE_URL``. A second `make up` shows what runs. Exit code 0: all is well; 1: something does not run;
 2: it could not begin.
 """

@@ -36,7 +36,7 @@ GRANT INSERT, DELETE ON etl.touched_hour, zeek.conn_hour, zeek.top_address TO co
 GRANT UPDATE ON etl.sealed_day TO conn_loader;
 GRANT INSERT, DELETE ON zeek.network TO conn_loader;
 GRANT DELETE ON etl.retired_file TO conn_loader;
--- The archive: whoever loads may export, and keeps the catalog's tables.
+-- The archive: a loader may export, and keeps the catalog's tables.
 GRANT INSERT, UPDATE ON etl.archive_day TO conn_loader;
 GRANT INSERT, UPDATE, DELETE ON etl.archive_file TO conn_loader;
 GRANT USAGE, CREATE ON SCHEMA iceberg TO conn_loader;

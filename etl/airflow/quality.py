@@ -11,7 +11,7 @@ row is noticed too.
 3. **report** renders the report on the last `CONN_ETL_REPORT_DAYS` days of rows and keeps it in `etl.report`; the page
    *zeek-quality* shows it.
 4. **tell** takes stock of problems (files refused or failed, critical rules that found rows, missing windows, sensors
-   that are behind, growth of quarantine, room on the server's disk) and hands those that nobody was told to the
+   that are behind, growth of quarantine, room on the server's disk) and hands those whose notification is pending to the
    notifier in `CONN_ETL_NOTIFIER`. `conn_ingest` does the same at the end of each hour.
 
 ### The notifier

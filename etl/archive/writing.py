@@ -77,7 +77,7 @@ class _Chunks:
 
 @contextmanager
 def _copying(copy: Copy) -> Iterator[_Chunks]:
-    """Run COPY in a thread of its own; it has ended when this does, and its error comes out of the chunks."""
+    """Run COPY in a separate thread; it has ended when this does, and its error comes out of the chunks."""
     chunks = _Chunks()
 
     def run() -> None:

@@ -1,4 +1,4 @@
-"""Verbs for the database and its surroundings: ``up``, ``down``, ``migrate``, ``doctor``."""
+"""Verbs for the database and its environment: ``up``, ``down``, ``migrate``, ``doctor``."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def _reader(name: str) -> Callable[[str], datetime]:
         try:
             return moments.parse(text)
         except ValueError as error:
-            raise Misuse(f"--{name} {text} is no time", hint=moments.HINT) from error
+            raise Misuse(f"--{name} {text} is not a time", hint=moments.HINT) from error
 
     return moment
 

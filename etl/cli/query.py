@@ -72,7 +72,7 @@ def _explain(question: Question) -> None:
 def register(app: typer.Typer) -> None:
     """Add the verb."""
     app.command(
-        context_settings={"help_option_names": []},  # --help is an option of its own: see below
+        context_settings={"help_option_names": []},  # --help is a separate option: see below
         rich_help_panel=ASKING,
         epilog=example("conn-etl query top_talkers --since yesterday; conn-etl query top_talkers --help"),
     )(query)

@@ -31,7 +31,7 @@ _CLIENT: Mapping[str, str] = {
     "keepalives_count": "3",
     "tcp_user_timeout": "60000",
 }
-"""What libpq is told where the URL says nothing else: a server that vanished is given up after a minute."""
+"""What libpq gets where the URL says nothing else: a server that vanished is given up after a minute."""
 
 _SERVER: Mapping[str, str] = {
     "timezone": "UTC",
@@ -76,7 +76,7 @@ class Address:
         driver_connection.autocommit = False
 
     def _set(self, driver_connection: Any, pid: int | None) -> bool:
-        """Whether they were set: only if the backend is the one that libpq was told of, where a pid is given."""
+        """Whether they were set: only if the backend is the one that libpq knows, where a pid is given."""
         names, values = zip(*self.parameters, strict=True)
         with closing(driver_connection.cursor()) as cursor:
             cursor.execute(

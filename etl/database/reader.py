@@ -24,7 +24,7 @@ from etl.settings import Settings
 
 _READ_ONLY = "-c default_transaction_read_only=on"
 _CANCEL_AGAIN = 0.5
-"""Seconds until a statement that did not heed a cancel is cancelled again."""
+"""Seconds until a statement that did not follow a cancel is cancelled again."""
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def _require_ours(connection: Connection) -> None:
     if taken := execute(connection, "session.taken_schemas").scalars().all():
         raise errors.EnvironmentProblem(
             f"the schema {' and '.join(taken)} is taken by another application",
-            hint="give conn-etl a database of its own, or rename that schema",
+            hint="give conn-etl a separate database, or rename that schema",
         )
 
 

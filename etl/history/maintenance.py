@@ -53,7 +53,7 @@ def owning(store: Store) -> Iterator[tuple[Connection, Connection]]:
 
 
 def refresh(store: Store, *, everything: bool = False) -> tuple[int, int]:
-    """Bring the rollups up to date; returns recomputed hours and days. everything: all of them anew."""
+    """Bring the rollups up to date; returns recomputed hours and days. everything: compute all of them again."""
     with store.loading() as connection, locks.maintenance(connection):
         if everything:
             rollups.touch_all(connection)

@@ -1,8 +1,8 @@
 """Rollups: what each hour adds up to (``zeek.conn_hour``), and the top addresses of sealed days (``zeek.top_address``).
 
-They stay right by marks. Whoever changes rows marks the hours in ``etl.touched_hour`` in the same transaction, and
+They stay right by marks. Each change of rows marks the hours in ``etl.touched_hour`` in the same transaction, and
 ``recompute`` works the marks off, one transaction an hour: it deletes the marks that it sees first and reads the rows
-after that, so it counts every row whose mark it took. A publish that commits meanwhile leaves a mark of its own.
+after that, so it counts every row whose mark it took. A publish that commits meanwhile leaves a separate mark.
 
 The statements that insert or delete rows (``publish.insert_all``, ``publish.insert_new``, ``undo.delete_rows``) mark by
 themselves; whatever else changes rows calls ``touch``.
@@ -38,7 +38,7 @@ def touch(connection: Connection, moments: Iterable[datetime]) -> None:
 
 
 def touch_all(connection: Connection) -> None:
-    """Mark every hour, so that the next ``recompute`` makes all rollups anew."""
+    """Mark every hour, so that the next ``recompute`` makes all rollups again."""
     with connection.begin():
         execute(connection, "rollups.touch_all")
 
@@ -62,7 +62,7 @@ def recompute(connection: Connection, day: date | None = None) -> int:
 
 
 def refresh_tops(connection: Connection) -> int:
-    """Make the top addresses anew of sealed days that changed; returns the number of days."""
+    """Make the top addresses of sealed days that changed again; returns the number of days."""
     with connection.begin():
         days = [row.day for row in execute(connection, "rollups.stale_tops")]
     pieces = OneByOne()
@@ -74,7 +74,7 @@ def refresh_tops(connection: Connection) -> int:
 
 
 def refresh_top(connection: Connection, day: date) -> None:
-    """Make the top addresses of one day anew."""
+    """Make the top addresses of one day again."""
     with connection.begin():
         execute(connection, "rollups.top_is_fresh", day=day)
         execute(connection, "rollups.clear_top", day=day)

@@ -23,7 +23,7 @@ LATEST = (datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC) - _EPOCH) // _
 """Microseconds since 1970; beyond, not every part of the path can write the time."""
 
 _DIGITS = 20
-"""A number of more is no time in any unit, and its exponent may be astronomic."""
+"""A number of more is not a time in any unit, and its exponent may be astronomic."""
 NOT_A_TIME = "not_a_time"
 OUT_OF_RANGE = "time_out_of_range"
 _NUMBER = r"-?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?"

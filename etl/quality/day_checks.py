@@ -73,7 +73,7 @@ def touched_days(store: Store, since: datetime, most: int = 60) -> list[date]:
 
 
 def measure(connection: Connection, day: date) -> None:
-    """Write a day's measures anew, and those of earlier days that it is compared with and that have none."""
+    """Write a day's measures again, and those of earlier days that it is compared with and that have none."""
     with connection.begin():
         earlier = [row.day for row in execute(connection, "checks.unmeasured", day=day)]
     for each in [*earlier, day]:

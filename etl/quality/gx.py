@@ -117,7 +117,7 @@ def _validate(
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """GX wraps what its driver says into errors of its own, some of which repeat the URL."""
+    """GX wraps what its driver says into separate errors, some of which repeat the URL."""
     try:
         yield
     except ConnEtlError:

@@ -97,7 +97,7 @@ def all_rules() -> tuple[Rule, ...]:
             found += [_rule(suite, definition) for definition in suite["expectations"]]
         except (ValueError, KeyError, TypeError) as error:
             raise EnvironmentProblem(
-                f"{path.name} is no suite of ours: {error!r}", hint="mend it, or install conn-etl again"
+                f"{path.name} is not a valid suite: {error!r}", hint="correct it, or install conn-etl again"
             ) from error
     if len({(rule.stage, rule.name) for rule in found}) < len(found):
         raise EnvironmentProblem(

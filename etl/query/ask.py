@@ -109,7 +109,9 @@ def named(connection: Connection, question: Question) -> str:
     """Its SQL, with a column of names for each address where networks have been imported."""
     if not question.names or not execute(connection, "asking.has_names").scalar_one():
         return question.sql
-    columns = "".join(f", zeek.network_of(answer.{name}, NULL, :until) AS {name}_name" for name in question.names)
+    columns = "".join(
+        f", zeek.network_of(answer.{name}, NULL, :until) AS {name}_name" for name in question.names
+    )
     return f"SELECT answer.*{columns}\nFROM (\n{question.sql}\n) AS answer"
 
 

@@ -42,7 +42,7 @@ def _split(text: str) -> tuple[str, tzinfo]:
         try:
             return found["what"], UTC if found["zone"] == "UTC" else ZoneInfo(found["zone"])
         except (ZoneInfoNotFoundError, OSError) as error:
-            raise ValueError(f"{found['zone']} is no time zone") from error
+            raise ValueError(f"{found['zone']} is not a time zone") from error
     return text, UTC
 
 

@@ -1,4 +1,4 @@
-"""Decompress a log while it streams: what it is packed with is told by its first bytes, never by its name.
+"""Decompress a log while it streams: its first bytes say what it is packed with, never by its name.
 
 Two things are odd about the input. A rotated log may consist of several members one after the other (``cat a.gz
 b.gz``), which are one file; and a sensor that was switched off leaves a member without its end, of which every byte
@@ -62,7 +62,7 @@ _ERRORS = (
 _LONGEST_MAGIC = 10
 
 BOMB_RATIO = 200
-"""No log comes near: each row has a time and a uid of its own, which do not compress to nothing."""
+"""No log comes near: each row has a time and a separate uid, which do not compress to nothing."""
 BOMB_BYTES = 1 << 25
 """Decompressed bytes from which the ratio counts."""
 

@@ -35,7 +35,7 @@ _DEFAULTS = ReadOptions()
 _HOPELESS, _HOPELESS_RATIO = 200_000, 20
 """Rejects in all, and for each row, from which the rest of a file is not worth the hours that it may take."""
 _SIGNATURE = 1_024
-"""First bytes that say what a file is that is no log."""
+"""First bytes that say what a file is that is not a log."""
 _FEW, _MORE = 3, 2
 """Rejects of one shape from which they may refuse a file, and how many more they have to be than all other lines."""
 _PACKED_NAMES = (".gz", ".zst", ".bz2", ".xz")

@@ -128,7 +128,7 @@ class TsvSource:
             )
 
     def _with_own_cells(self, run: Run) -> Run:
-        """Each value of the last cell in a cell of its own, where the header has several names there."""
+        """Each value of the last cell in a separate cell, where the header has several names there."""
         step = next((step for step in self.format.wrapping if step.startswith(BLANKS)), None)
         if step is None:
             return run

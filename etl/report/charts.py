@@ -132,7 +132,7 @@ def shares(rows: Rows, name: str, value: str, *, colour: str = BLUE, width: int 
 
 
 def calendar(rows: Rows) -> str:
-    """A cell for each hour of each sensor's days: loaded, waiting, turned down or missing."""
+    """A cell for each hour of each sensor's days: loaded, waiting, not loaded or missing."""
     order = {state: place for place, state in enumerate(STATES)}
     worst: dict[tuple[str, int], str] = {}
     for row in rows:

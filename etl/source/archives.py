@@ -1,4 +1,4 @@
-"""Logs in archives: the members of a tar or zip file are listed and read in place, as files of their own.
+"""Logs in archives: the members of a tar or zip file are listed and read in place, as separate files.
 
 Nothing is unpacked to disk, so no member can leave its archive; links, devices and folders are passed over. An archive
 is known by its name's ending. The path of a member is that of its archive, ``!/``, and its own:

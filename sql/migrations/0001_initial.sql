@@ -1,6 +1,6 @@
 -- All tables of conn-etl: the data in the schema zeek, the accounts of it in the schema etl.
 --
--- Functions, views and grants are in files of their own and are run again after every migration (etl/schema.py).
+-- Functions, views and grants are in separate files and are run again after every migration (etl/schema.py).
 -- Comments on the columns that come from the log are written from the data dictionary (etl/fields.py) at that time.
 
 CREATE SCHEMA IF NOT EXISTS zeek;
@@ -271,7 +271,7 @@ COMMENT ON COLUMN etl.file.etl_file_id IS 'Number of the file.';
 COMMENT ON COLUMN etl.file.path IS 'Absolute path, URL, or stdin: with the digest.';
 COMMENT ON COLUMN etl.file.size IS 'Size on disk [bytes].';
 COMMENT ON COLUMN etl.file.mtime IS 'Modification time.';
-COMMENT ON COLUMN etl.file.sensor IS 'Sensor by the path and the settings; empty where none is told.';
+COMMENT ON COLUMN etl.file.sensor IS 'Sensor by the path and the settings; empty where there is none.';
 COMMENT ON COLUMN etl.file.window_start IS
 'Start of the rotation interval by the file''s name; NULL where it does not tell.';
 COMMENT ON COLUMN etl.file.window_end IS
@@ -279,7 +279,7 @@ COMMENT ON COLUMN etl.file.window_end IS
 COMMENT ON COLUMN etl.file.state IS
 'found, staged: open, the next run goes on. published, incomplete (its end is missing): its rows are loaded. '
 'superseded: its rows are loaded, and a newer version of the path is too. known: the same bytes were loaded as another '
-'file. refused: its content is not accepted. failed: it cannot be read. skipped: it is no log for us. unloaded: its '
+'file. refused: its content is not accepted. failed: it cannot be read. skipped: it is not a log for us. unloaded: its '
 'rows were taken back. See etl.is_open and etl.has_rows.';
 COMMENT ON COLUMN etl.file.kind IS 'Kind of error or remark, one word; NULL where there is none.';
 COMMENT ON COLUMN etl.file.reason IS 'Why the file is in this state, a sentence; NULL where that goes without saying.';

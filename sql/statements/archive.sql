@@ -36,7 +36,7 @@ INSERT INTO etl.archive_day (day) VALUES (:day) ON CONFLICT (day) DO NOTHING;
 SELECT changes FROM etl.archive_day WHERE day = :day;
 
 -- name: changed
--- For whoever changes what a day should hold by another way than the statements that count themselves
+-- For code that changes what a day should hold in another way than the statements that count themselves
 -- (publish.insert_all, publish.insert_new, undo.delete_rows).
 UPDATE etl.archive_day SET changes = changes + 1 WHERE day = :day;
 

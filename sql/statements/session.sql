@@ -1,5 +1,5 @@
 -- name: prepare
--- Set a session up. No row where another backend answers than the one that the client was told of: a pooler's.
+-- Set a session up. No row where another backend answers than the one that the client knows: a pooler's.
 SELECT set_config(parameter.name, parameter.setting, false)
 FROM unnest(CAST(:names AS text[]), CAST(:settings AS text[])) AS parameter (name, setting)
 WHERE pg_backend_pid() = coalesce(CAST(:pid AS integer), pg_backend_pid());

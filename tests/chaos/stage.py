@@ -224,7 +224,9 @@ class Trial:
         replaced = bool(self.versions)
         if wrong := oracle.difference(self.url, self.paths, quarantine=not replaced) or self.wrong_bytes():
             return wrong
-        verify = self.run("verify", "--json")  # in a fork: it maps lines again, and polars' threads must not start here
+        verify = self.run(
+            "verify", "--json"
+        )  # in a fork: it maps lines again, and polars' threads must not start here
         if verify.wait():
             return f"verify: {verify.said()[-1500:]}"
         return self._leftovers()

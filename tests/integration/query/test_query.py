@@ -67,7 +67,7 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     (("top_talkers", *SINCE, "--param", "most"), "--param most: no value"),
     (("host_timeline", *SINCE), "the parameter host is missing"),
     (("host_timeline", *SINCE, "--param", "host=10.0.0.300"), "host=10.0.0.300 is no inet"),
-    (("top_talkers", "--since", "yesterdy"), "--since yesterdy is no time; write it as 24h"),
+    (("top_talkers", "--since", "yesterdy"), "--since yesterdy is not a time; write it as 24h"),
     (
         ("top_talkers", "--since", "2026-03-01", "--until", "2026-03-01"),
         "--until 2026-03-01 00:00:00+00:00 is not after",
