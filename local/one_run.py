@@ -80,7 +80,7 @@ def _wait_for(lock: IO[str]) -> None:
 
 @contextmanager
 def _quiet(log: Path) -> Iterator[IO[str]]:
-    """Turn this process's outputs, to the log, also for code that writes to them directly; yields what was standard output before."""
+    """Send this process's outputs to the log, also those of C code; yields what was standard output before."""
     sys.stdout.flush()
     sys.stderr.flush()
     kept = os.dup(1), os.dup(2)

@@ -1,4 +1,4 @@
-"""Check what was loaded after it was published, keep a report, and tell of new critical problems.
+"""Check what was loaded after it was published, keep a report, and send alerts for new critical problems.
 
 ### When it runs
 On the asset `zeek_conn` (an hourly run that added rows emits it), and at 00:30 UTC every day, so that a day without any
@@ -10,9 +10,9 @@ row is noticed too.
    (`conn_consistency`, `conn_batch`), and stores the verdicts in `etl.expectation_result`. They only warn.
 3. **report** renders the report on the last `CONN_ETL_REPORT_DAYS` days of rows and keeps it in `etl.report`; the page
    *zeek-quality* shows it.
-4. **tell** takes stock of problems (files refused or failed, critical rules that found rows, missing windows, sensors
-   that are behind, growth of quarantine, room on the server's disk) and hands those whose notification is pending to the
-   notifier in `CONN_ETL_NOTIFIER`. `conn_ingest` does the same at the end of each hour.
+4. **tell** collects the open problems (files refused or failed, failed critical rules, missing windows, sensors that
+   are behind, growth of the quarantine, low disk space) and hands the pending ones to the notifier in
+   `CONN_ETL_NOTIFIER`. `conn_ingest` does the same at the end of each hour.
 
 ### The notifier
 Any of Airflow's, by its class and arguments; the arguments may use `{{ problems }}` (one line each) and `{{ title }}`:
@@ -24,7 +24,7 @@ Any of Airflow's, by its class and arguments; the arguments may use `{{ problems
 Without one, problems stand in the log of **tell** and on the page.
 
 ### When it is red
-A suite could not be evaluated, or the notifier failed: its problems count as not told, and the next run tells them.
+A suite could not be evaluated, or the notifier failed: its problems stay pending, and the next run sends them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Connection poolers: a pool in session mode will do, one in transaction mode will not, and this module finds which it is.
+"""Connection poolers: a pool in session mode works, one in transaction mode does not; this module finds which it is.
 
 Session locks, ``SET ROLE`` and settings last from one transaction to the next. A pooler in transaction mode gives the
 server's session to another client in between: the work of this one is then unprotected, and its settings are left to
