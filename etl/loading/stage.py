@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -62,6 +63,10 @@ class _Copied:
     """Rows and rejects by file id."""
     outcomes: dict[int, Scan | FileError] = field(default_factory=dict)
     """By file id."""
+    since: float = field(default_factory=time.monotonic)
+    """When the file began that is read now."""
+    seconds: dict[int, float] = field(default_factory=dict)
+    """By file id, what reading and copying it took."""
 
     @property
     def connection(self) -> Connection:
@@ -92,6 +97,22 @@ def stage(batch: Batch, opener: Opener, on_part: OnPart) -> None:
                 break
             _next_part(copied, number)
     _record(copied)
+    for file in batch.files:
+        _log_file(copied, file)
+
+
+def _log_file(copied: _Copied, file: BatchFile) -> None:
+    """One line for a file: what is staged of it, and the seconds that this took."""
+    outcome, seconds = copied.outcomes.get(file.etl_file_id), copied.seconds.get(file.etl_file_id, 0.0)
+    if isinstance(outcome, Scan):
+        staged, rejected = copied.counts[file.etl_file_id]
+        state = "incomplete" if outcome.incomplete else "staged"
+        log.info(
+            "%s: %s, %s read, %s good, %s rejected, %.1f s",
+            *(file.path, state, f"{outcome.rows_read:,}", f"{staged:,}", f"{rejected:,}", seconds),
+        )
+    elif outcome is not None:
+        log.info("%s: %s after %.1f s: %s", file.path, outcome.state, seconds, outcome)
 
 
 def _next_part(copied: _Copied, number: int) -> None:
@@ -115,6 +136,8 @@ def _take(copied: _Copied, piece: Piece) -> None:
     if piece.outcome is not None:
         copied.outcomes.setdefault(file_id, piece.outcome)
         copied.counts.setdefault(file_id, (0, 0))
+        now = time.monotonic()
+        copied.seconds[file_id], copied.since = now - copied.since, now
         if isinstance(piece.outcome, FileError):
             _flush(copied)
             _forget(copied, file_id)
