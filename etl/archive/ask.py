@@ -22,7 +22,7 @@ from etl.archive import layout
 from etl.archive.table import Archive, path_of, since_of
 from etl.database.statements import execute, statement
 from etl.errors import Busy, Misuse
-from etl.query.ask import Answer
+from etl.query.ask import Answer, ask
 from etl.query.cookbook import Question
 from etl.resources import resource_dir
 
@@ -60,8 +60,19 @@ _OIDS = {
 }
 """DuckDB's types → OIDs of PostgreSQL's, which ``query.formats`` goes by; all others are text."""
 _TEXT, _NUMERIC = 25, 1700
+_PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+_SPECIAL = (
+    "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255", "::", "::1", "fe80::/10",
+    "ff00::/8",
+)  # fmt: skip
+"""The networks of zeek.is_external (sql/functions/network.sql); a test compares the answers."""
 _ADDRESS = re.compile(r"\b(?:\w+\.)?\w*(?:ip_addr|_network)\b")
 """Columns that hold an address, by their names."""
+
+
+def needs_rows(question: Question) -> bool:
+    """Whether the archive has to be asked: rollups outlive retention in PostgreSQL, which answers those questions."""
+    return question.bound != "rollup"
 
 
 def text_of(question: Question) -> str:
@@ -90,6 +101,23 @@ def dataset(archive: Archive) -> ds.Dataset:
         filesystem=archive.files,
         partitions=days,
     )
+
+
+@contextmanager
+def answering(
+    connection: Connection,
+    archive: Archive,
+    question: Question | None,
+    sql: str,
+    values: Mapping[str, Any],
+    timeout: timedelta,
+) -> Iterator[Answer]:
+    """The answer of whichever engine has what is asked for; no question: SQL for the archive. Raises as ``asking``."""
+    if question is not None and not needs_rows(question):
+        yield ask(connection, question.sql, values)
+        return
+    with asking(connection, dataset(archive), sql, values, timeout) as answer:
+        yield answer
 
 
 @contextmanager
@@ -134,7 +162,7 @@ def asking(
 def _prepare(duck: DuckDBPyConnection, connection: Connection, rows: ds.Dataset, sql: str) -> None:
     """Make the tables, then shut the door."""
     duck.register("archived", rows)
-    for function, result in ((inet_key, "VARCHAR"), (set_masklen, "VARCHAR"), (network, "VARCHAR")):
+    for function, result in FUNCTIONS:
         duck.create_function(function.__name__, function, return_type=result)
     duck.execute(statement("duckdb_session.prepare").text)
     for table in TABLES:
@@ -182,6 +210,36 @@ def set_masklen(address: str, bits: int) -> str:
 def network(address: str) -> str:
     """PostgreSQL's function of this name."""
     return str(ipaddress.ip_interface(address).network)
+
+
+@lru_cache(maxsize=100_000)
+def network_subeq(address: str, of: str) -> bool:
+    """PostgreSQL's function behind ``<<=``."""
+    one, other = ipaddress.ip_interface(address).network, ipaddress.ip_interface(of).network
+    return one.version == other.version and one.subnet_of(other)  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=100_000)
+def is_private(address: str) -> bool:
+    """Whether ``zeek.is_external`` takes an address for a private one."""
+    return any(network_subeq(address, network) for network in _PRIVATE)
+
+
+@lru_cache(maxsize=100_000)
+def is_special(address: str) -> bool:
+    """Whether an address is nobody's: multicast, link-local, loopback, unspecified."""
+    return any(network_subeq(address, network) for network in _SPECIAL)
+
+
+FUNCTIONS = (
+    (inet_key, "VARCHAR"),
+    (set_masklen, "VARCHAR"),
+    (network, "VARCHAR"),
+    (network_subeq, "BOOLEAN"),
+    (is_private, "BOOLEAN"),
+    (is_special, "BOOLEAN"),
+)
+"""What DuckDB does not have of PostgreSQL's functions on addresses."""
 
 
 def _oid(duck_type: str) -> int:

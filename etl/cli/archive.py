@@ -191,8 +191,7 @@ def query(  # noqa: PLR0913  options of a verb
             else:
                 bounded = first is not None or last is not None
                 sql, values = own_sql(asked, given, chosen, bounded=bounded)
-            rows = archive_ask.dataset(opened)
-            with archive_ask.asking(connection, rows, sql, values, limit) as answer:
+            with archive_ask.answering(connection, opened, question, sql, values, limit) as answer:
                 write_answer(
                     answer,
                     "json" if as_json else output,

@@ -9,6 +9,15 @@ CREATE SCHEMA etl;
 CREATE TYPE inet AS varchar;
 CREATE TYPE jsonb AS json;
 CREATE MACRO family(address) AS CASE WHEN contains(address, ':') THEN 6 ELSE 4 END;
+CREATE MACRO zeek.is_external(address, is_local) AS
+coalesce(NOT is_local, NOT is_private(address)) AND NOT is_special(address);
+CREATE MACRO zeek.regularity(quartiles, mad) AS (
+    CASE
+        WHEN quartiles[3] = quartiles[1] THEN 1
+        ELSE 1 - abs(quartiles[1] + quartiles[3] - 2 * quartiles[2]) / (quartiles[3] - quartiles[1])
+    END
+    + CASE WHEN quartiles[2] = 0 THEN CAST(mad = 0 AS integer) ELSE greatest(0, 1 - mad / quartiles[2]) END
+) / 2;
 CREATE VIEW zeek.conn AS SELECT * REPLACE (CAST(extra AS json) AS extra) FROM archived;
 CREATE VIEW zeek.conn_service AS
 SELECT

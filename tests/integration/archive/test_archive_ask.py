@@ -80,8 +80,8 @@ def answers(store: Store, name: str, changed: dict[str, str], *, archive: bool) 
         with ask.reading(connection, timedelta(minutes=1)):
             if opened is None:
                 return plain(ask.ask(connection, question.sql, values))
-            rows, sql = archive_ask.dataset(opened), archive_ask.text_of(question)
-            with archive_ask.asking(connection, rows, sql, values, timedelta(minutes=1)) as answer:
+            sql, minute = archive_ask.text_of(question), timedelta(minutes=1)
+            with archive_ask.answering(connection, opened, question, sql, values, minute) as answer:
                 return plain(answer)
 
 
