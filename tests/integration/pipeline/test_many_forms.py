@@ -73,7 +73,8 @@ def test_a_hole_and_an_emptied_file_are_told_by_the_ledger(
     write(tmp_path / "conn.log", b"\0" * 70_000 + json_lines(flows(5)))
     (tmp_path / "conn.09:00:00-10:00:00.log.gz").write_bytes(b"")
     said("ingest", tmp_path)
-    reasons = {Path(path).name: (state, reason) for path, state, reason in ask("SELECT path, state, reason FROM etl.file")}
+    rows = ask("SELECT path, state, reason FROM etl.file")
+    reasons = {Path(path).name: (state, reason) for path, state, reason in rows}
     assert reasons["conn.log"][0] == "published"
     assert "70,000 NUL bytes" in reasons["conn.log"][1]
     assert reasons["conn.09:00:00-10:00:00.log.gz"][0] == "incomplete"
@@ -83,7 +84,9 @@ def test_wrapped_lines_of_quarantine_are_replayed(
     said: Callable[..., dict[str, Any]], command: Command, ask: Ask, tmp_path: Path
 ) -> None:
     rows = [flow(1), flow(2, conn_state="REG"), flow(3)]
-    lines = [json.dumps({"_index": "z", "_source": json.loads(line)}) for line in json_lines(rows).splitlines()]
+    lines = [
+        json.dumps({"_index": "z", "_source": json.loads(line)}) for line in json_lines(rows).splitlines()
+    ]
     write(tmp_path / "conn.log", "".join(line + "\n" for line in lines).encode())
     assert said("ingest", tmp_path)["rows_quarantined"] == 1
     ((raw, stored),) = ask("SELECT raw, format FROM etl.quarantine")
