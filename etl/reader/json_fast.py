@@ -161,20 +161,15 @@ class FastParser:
             texts = pl.Series("line", lines.data.decode().split("\n")[:-1])
         except UnicodeDecodeError:
             return frame, np.zeros(frame.height, np.bool_)
-        exact = pl.lit(value=True)
-        written = pl.DataFrame([texts, *(frame[c.name] for c in self._floats)])
-        for i, column in enumerate(self._floats):
-            pattern = (
-                rf'"{re.escape(column.name)}"[ \t]*:[ \t]*({json_exact.PLAIN_NUMBER.pattern})[ \t\r]*[,}}]'
-            )
-            digits = pl.col("line").str.extract(pattern, 1)
-            value = pl.when(pl.col(column.name).is_not_null()).then(digits)
-            written = written.with_columns(value.alias(f"digits {i}"))
-            exact &= pl.col(column.name).eq_missing(pl.col(f"digits {i}").cast(pl.Float64, strict=False))
-        mask = written.select(exact.alias("exact")).to_series().to_numpy()
-        return frame.with_columns(
-            written[f"digits {i}"].alias(column.name) for i, column in enumerate(self._floats)
-        ), mask
+        exact = np.ones(frame.height, np.bool_)
+        digits: list[pl.Series] = []
+        for column in self._floats:
+            key = re.escape(column.name)
+            pattern = rf'"{key}"[ \t]*:[ \t]*({json_exact.PLAIN_NUMBER.pattern})[ \t\r]*[,}}]'
+            written = texts.str.extract(pattern, 1).set(frame[column.name].is_null(), None)
+            exact &= frame[column.name].eq_missing(written.cast(pl.Float64, strict=False)).to_numpy()
+            digits.append(written.alias(column.name))
+        return frame.with_columns(digits), exact
 
     # --- the raw frame ----------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from etl.errors import MissingColumn, NotAConnLog, OtherLog
 from etl.fields import LOG, OWN_COLUMNS, REQUIRED
+from etl.mapping.alias_sets import ALIAS_SETS
 from etl.mapping.bounds import LINE_KEYS, SHOWN
 from etl.mapping.names import STREAM_COLUMNS, Names
 from etl.mapping.values import Fault, text_frame
@@ -31,6 +32,8 @@ _SAMPLE = 1_000
 _MANY = 500
 """Doubtful lines from which another schema pays."""
 _SCHEMAS = 3
+_FEW = 20
+"""Objects of the sample that hints are made from."""
 _CROWDED = LINE_KEYS * len('"":0,')
 _JOINT = re.compile(rb"\}[ ,]*\{")
 _JOINED_FOR_EACH_ROW = 2
@@ -45,6 +48,7 @@ class JsonSource:
         self._names = names
         self._parsers: list[FastParser] = []
         self._seen: set[str] = set()
+        self._sample: list[dict[str, Any]] = []
         self._rows = self._joined = 0
 
     def read(self, chunk: Chunk) -> Iterator[RawBlock]:
@@ -95,6 +99,7 @@ class JsonSource:
             stream = self._names.stream_of(found[0])
             named = f"a log of {stream[:SHOWN]}, not of {LOG}" if stream else None
             raise OtherLog(named or f"JSON with columns of another log, and none that only {LOG} has")
+        self._sample = found[:_FEW]
         self._parsers.append(FastParser(infer(found, self._names), self._names))
 
     def _is_other(self, members: dict[str, Any]) -> bool:
@@ -119,13 +124,25 @@ class JsonSource:
             name for frame in frames for name in frame.columns if frame[name].null_count() < frame.height
         }
         missing = [field.zeek for field in REQUIRED if field.zeek not in seen]
+        if not missing:
+            return
+        hint = next(
+            (f"CONN_ETL_ALIAS_SETS='[\"{name}\"]' knows them" for name in self._sets_that_fit()), None
+        )
         if len(missing) == len(REQUIRED):
             raise NotAConnLog(
                 "JSON lines without one column of a conn log",
-                hint="`conn-etl explain` shows its columns; CONN_ETL_ALIASES names them otherwise",
+                hint=hint or "CONN_ETL_ALIASES can give its columns other names",
             )
-        if missing:
-            raise MissingColumn(f"none of its first {rows:,} rows has {', '.join(missing)}")
+        raise MissingColumn(f"none of its first {rows:,} rows has {', '.join(missing)}", hint=hint)
+
+    def _sets_that_fit(self) -> Iterator[str]:
+        """Sets of aliases that would find all columns which every row needs."""
+        for name in ALIAS_SETS:
+            names = Names({}, alias_sets=[name])
+            keys = {key for members in self._sample for key in json_exact.flat_keys(members, names.roots)}
+            if {field.zeek for field in REQUIRED} <= {names.find(key)[0] for key in keys}:
+                yield name
 
     # --- lines by schema, the doubtful ones again -------------------------------------------------------------
 

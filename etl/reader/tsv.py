@@ -14,7 +14,7 @@ from dataclasses import replace
 from etl.errors import MissingColumn, NotAConnLog, OtherLog, TooLarge
 from etl.fields import LOG, REQUIRED
 from etl.mapping.bounds import HEADER_BYTES, HEADER_COLUMNS, SHOWN
-from etl.mapping.names import Names
+from etl.mapping.names import STREAM_COLUMNS, Names
 from etl.mapping.values import Fault
 from etl.reader.chunks import Chunk
 from etl.reader.header import BLANKS, START, Run, headed, is_header, runs
@@ -103,7 +103,7 @@ class TsvSource:
             if not self.format.fields:
                 self._headless = True
                 return self._rejected([number for number, _ in filled(run)], "no_header")
-            if self._names.is_other(None, self.format.fields) and not self.format.path:
+            if not self.format.path and self._is_of_another_log():
                 self._is_other_section = self._other = True
                 return self._rows(run)
             self._table = self._begun(run.first)
@@ -113,6 +113,11 @@ class TsvSource:
             wrong = {fault.line for fault in block.faults if fault.reason == "wrong_column_count"}
             self._refuse_mixed(line for number, line in filled(run) if number in wrong)
         return block
+
+    def _is_of_another_log(self) -> bool:
+        """Whether the columns say so; where one of them names the stream, each row does."""
+        fields = self.format.fields
+        return not set(STREAM_COLUMNS).intersection(fields) and self._names.is_other(None, fields)
 
     def _refuse_mixed(self, lines: Iterable[bytes]) -> None:
         """Rows with as many cells as another open log has columns: Zeek wrote several logs to one stream."""
@@ -152,7 +157,7 @@ class TsvSource:
             raise MissingColumn(f"the header above line {line} lacks {', '.join(missing)}")
         self._own = True
         self.extra |= {column.name: column.zeek_type for column in columns if column.field is None}
-        return Table(self.format, columns)
+        return Table(self.format, columns, self._names)
 
     def _rejected(self, lines: list[int], reason: str) -> RawBlock:
         faults = [Fault(line=line, field=None, reason=reason) for line in lines]

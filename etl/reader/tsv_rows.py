@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from etl.fields import BY_ZEEK
-from etl.mapping.names import Names
+from etl.mapping.names import STREAM_COLUMNS, Names
 from etl.mapping.values import Fault
 from etl.models import Format
 from etl.reader import extra
@@ -90,9 +90,11 @@ def columns_of(format_: Format, names: Names) -> list[Column]:
 class Table:
     """The rows under one header."""
 
-    def __init__(self, format_: Format, columns: list[Column]) -> None:
+    def __init__(self, format_: Format, columns: list[Column], names: Names) -> None:
         self._format = format_
         self._columns = columns
+        self._names = names
+        self._streams = [c for c in columns if not c.field and c.name in STREAM_COLUMNS and c.is_text]
         self._separator = format_.separator or "\t"
         self._unset = format_.unset_field if format_.unset_field is not None else "-"
         self._typed_pays = self._separator in _FAST_SEPARATORS
@@ -104,9 +106,7 @@ class Table:
             frame = self._typed(data, run.lines)
             if frame is not None:
                 numbers = pl.int_range(run.first, run.first + run.lines, dtype=pl.Int64, eager=True)
-                return RawBlock(
-                    format=self._format, rows=run.lines, frame=self._raw(frame, numbers), faults=[]
-                )
+                return self._block(frame, numbers, [])
             self._typed_pays = False
         return self._searched(data, run)
 
@@ -165,8 +165,9 @@ class Table:
             reasons[len(lines) - 1] = "unterminated"
         faults = [Fault(line=int(lines.numbers[i]), field=None, reason=reasons[i]) for i in sorted(reasons)]
         good = lines.kept(without(len(lines), list(reasons)))
-        raw = self._raw(self._text(good), pl.Series(good.numbers, dtype=pl.Int64)) if len(good) else None
-        return RawBlock(format=self._format, rows=len(good) + len(faults), frame=raw, faults=faults)
+        if not len(good):
+            return RawBlock(format=self._format, rows=len(faults), faults=faults)
+        return self._block(self._text(good), pl.Series(good.numbers, dtype=pl.Int64), faults)
 
     def _shape_faults(self, lines: Lines) -> dict[int, str]:
         """What is wrong with the shape of which line, by index; the gravest last."""
@@ -195,6 +196,24 @@ class Table:
         return pl.DataFrame(cells, schema=schema, orient="row")
 
     # --- cells to values --------------------------------------------------------------------------------------
+
+    def _block(self, frame: pl.DataFrame, numbers: pl.Series, faults: list[Fault]) -> RawBlock:
+        rows = frame.height + len(faults)
+        for column in self._streams:
+            frame, numbers, other = self._own_rows(column, frame, numbers)
+            faults = faults + [Fault(line=line, field=None, reason="other_log") for line in other]
+        return RawBlock(format=self._format, rows=rows, frame=self._raw(frame, numbers), faults=faults)
+
+    def _own_rows(
+        self, column: Column, frame: pl.DataFrame, numbers: pl.Series
+    ) -> tuple[pl.DataFrame, pl.Series, list[int]]:
+        """Rows that a column of streams does not give to another log, without their names, and the others' lines."""
+        values = frame[column.id]
+        named = [v for v in values.drop_nulls().unique() if self._names.is_stream_name(column.name, v)]
+        others = values.is_in([v for v in named if not self._names.is_own(v)]).fill_null(value=False)
+        named_here = values.is_in(named).fill_null(value=False)
+        frame = frame.with_columns(values.set(named_here, None)).filter(~others)
+        return frame, numbers.filter(~others), numbers.filter(others).to_list()
 
     def _raw(self, frame: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
         """What the mapping takes: cells unescaped, sets as JSON text, further columns as ``extra``."""

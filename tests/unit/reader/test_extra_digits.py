@@ -39,3 +39,16 @@ def test_a_key_inside_a_text_is_not_taken_for_the_key() -> None:
     lines = [f'{{{ROW},"memo":"\\"x\\":9.5","x":1.5}}', f'{{{ROW},"x":2.5,"memo":"\\"x\\":9.5"}}']
     blocks, _ = read("".join(line + "\n" for line in lines).encode())
     assert [json.loads(row["extra"])["x"] for row in values(blocks)] == [1.5, 2.5]
+
+
+@pytest.mark.parametrize(
+    "key", ["", "line", "etl_line", "extra", "digits 0", "{0}", "a.b", "$x^", "é", "+", '\\"q', "\\u0041"]
+)
+def test_any_key_may_have_a_number(key: str) -> None:
+    lines = [f'{{{ROW},"{key}":{number},"more":1.25}}' for number in ("0.12345678901234567890", "2.50")]
+    blocks, _ = read("".join(line + "\n" for line in lines).encode())
+    found = [row["extra"] for row in values(blocks)]
+    assert [
+        extra.count(number) for extra, number in zip(found, ("0.12345678901234567890", "2.50"), strict=True)
+    ] == [1, 1]
+    assert [list(json.loads(extra)) for extra in found] == [[json.loads(f'"{key}"'), "more"]] * 2

@@ -1,0 +1,70 @@
+"""What a log brings is bounded: each bound with what happens at it and beyond it."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from etl.errors import NotAConnLog, TooLarge
+from etl.mapping import bounds
+from tests.logs import flow, flows, json_lines
+from tests.unit.flows import read, values
+
+NAMES = ["ts", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto"]
+ROW = ["1.5", "C1", "10.0.0.1", "1", "10.0.0.2", "2", "udp"]
+
+
+def tsv_of(more: int, rows: int, name: str = "c") -> bytes:
+    fields = [*NAMES, *(f"{name}{number}" for number in range(more))]
+    lines = ["\t".join(["#fields", *fields]), *["\t".join([*ROW, *["x"] * more])] * rows]
+    return ("#separator \\x09\n#path\tconn\n" + "\n".join(lines) + "\n").encode()
+
+
+def test_columns_of_a_header() -> None:
+    most = bounds.HEADER_COLUMNS - len(NAMES)
+    assert len(values(read(tsv_of(most, 1))[0])) == 1
+    with pytest.raises(TooLarge, match="columns"):
+        read(tsv_of(most + 1, 1))
+
+
+def test_bytes_of_a_header() -> None:
+    with pytest.raises(TooLarge, match="header line"):
+        read(tsv_of(1, 1, name="n" * bounds.HEADER_BYTES))
+
+
+def test_a_long_header_beside_many_rejects() -> None:
+    """Each rejected line is kept with its header: 5,000 names beside 8,000 lines took gigabytes."""
+    long = "long_column_name_" * 2
+    data = tsv_of(5_000, 1, name=long) + b"bad\n" * 8_000
+    with pytest.raises((TooLarge, NotAConnLog)) as caught:
+        read(gzip.compress(data), block_rows=500)
+    assert isinstance(caught.value, TooLarge)
+    few, _ = read(tsv_of(5_000, 3, name=long) + b"bad\n" * 2)
+    assert sum(len(block.rejects) for block in few) == 2
+
+
+def test_rejects_beside_a_common_header_are_not_bounded_by_it() -> None:
+    blocks, scan = read(tsv_of(20, 30_000) + b"bad\n" * 20_000, block_rows=5_000)
+    assert (sum(len(block.rejects) for block in blocks), scan.rows_read) == (20_000, 50_000)
+
+
+def test_texts_of_fields() -> None:
+    rows = [
+        flow(1, service="s" * 8_192),
+        flow(2, service="s" * bounds.TEXT_BYTES),
+        flow(3, service="s" * (bounds.TEXT_BYTES + 1)),
+        flow(4, uid="C" * (bounds.KEY_BYTES + 1)),
+    ]
+    blocks, _ = read(json_lines(rows))
+    assert [len(row["network_application"]) for row in values(blocks)] == [8_192, bounds.TEXT_BYTES]
+    rejects = [(r.line, r.field, r.reason) for block in blocks for r in block.rejects]
+    assert rejects == [(3, "service", "value_too_long"), (4, "uid", "value_too_long")]
+
+
+def test_listed_columns() -> None:
+    rows = [flow(1, **{"k" * 8_192: 1, **{f"c{number}": 1 for number in range(1_200)}}), *flows(3, 2)]
+    blocks, scan = read(json_lines(rows))
+    assert len(scan.extra) == bounds.LISTED_COLUMNS
+    assert max(map(len, scan.extra)) == bounds.LISTED_NAME + 1
+    assert "k" * 8_192 in values(blocks)[0]["extra"]
