@@ -10,48 +10,29 @@ import os
 import stat
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 
 from etl.errors import (
     EnvironmentProblem,
     FileError,
-    Gone,
     Misuse,
-    NotAFile,
     NotALog,
     OtherLog,
     StorageAway,
-    Unreadable,
 )
 from etl.models import FoundFile
 from etl.source import archives, credentials, local, remote, stdin
 from etl.source.archive_member import Member
-from etl.source.names import NEVER, base, is_document, is_other
+from etl.source.folders import NEVER_CHANGED, Entry, entry_of, folders, wanted
+from etl.source.names import base, is_document, is_other
 from etl.source.paths import (
     ledger_path,
-    legible,
     local_path,
-    mtime_of,
     no_log,
     opened_itself,
-    other_form,
     status_of,
 )
 from etl.source.sensors import Sensors
-
-_NEVER_CHANGED = datetime.fromtimestamp(0, UTC)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Entry:
-    """A file of a folder: ``path`` for the ledger, ``shown`` for names and patterns."""
-
-    path: str
-    shown: str
-    size: int = 0
-    mtime: datetime = _NEVER_CHANGED
-    error: FileError | None = None
 
 
 def listed(paths: Iterable[str], sensors: Sensors | None = None) -> Iterator[FoundFile]:
@@ -90,20 +71,20 @@ def _local(given: str, sensors: Sensors) -> Iterator[FoundFile]:
         why = getattr(error, "strerror", None) or error
         raise Misuse(f"{ledger_path(given)}: {why}", hint="give a log, or a folder of logs") from error
     if not is_folder:
-        yield from _itself(_entry(path), sensors)
+        yield from _itself(entry_of(path), sensors)
         return
     if not os.access(path, os.R_OK | os.X_OK):
         raise EnvironmentProblem(
             f"{ledger_path(path)}: permission denied", hint="let this user read the folder"
         )
-    for entries in _folders(path):
+    for entries in folders(path):
         yield from _arranged(entries, sensors)
 
 
-def _piped(given: str) -> _Entry:
+def _piped(given: str) -> Entry:
     if (kept := stdin.kept(given)) is None:
         raise Misuse(f"{given} came from stdin, which is gone", hint="pipe it into `conn-etl ingest -` again")
-    return _Entry(path=given, shown=given, size=kept.size, mtime=kept.mtime)
+    return Entry(path=given, shown=given, size=kept.size, mtime=kept.mtime)
 
 
 def _remote(given: str, sensors: Sensors) -> Iterator[FoundFile]:
@@ -118,7 +99,7 @@ def _remote(given: str, sensors: Sensors) -> Iterator[FoundFile]:
         if not found.is_folder:
             yield from _itself(replace(_object(found), path=given, shown=given), sensors)
             return
-        for files in remote.folders(given, _wanted):
+        for files in remote.folders(given, wanted):
             yield from _arranged([_object(file) for file in files], sensors)
     except (FileNotFoundError, PermissionError) as error:
         raise EnvironmentProblem(
@@ -126,81 +107,11 @@ def _remote(given: str, sensors: Sensors) -> Iterator[FoundFile]:
         ) from error
 
 
-def _object(file: remote.RemoteFile) -> _Entry:
-    return _Entry(path=file.path, shown=file.path, size=file.size, mtime=file.mtime, error=file.error)
+def _object(file: remote.RemoteFile) -> Entry:
+    return Entry(path=file.path, shown=file.path, size=file.size, mtime=file.mtime, error=file.error)
 
 
-def _wanted(name: str) -> bool:
-    return not name.startswith(".") and name not in NEVER
-
-
-def _folders(top: str) -> Iterator[list[_Entry]]:
-    """The files of each folder of a tree, folders in the order of their names."""
-    seen: set[tuple[int, int]] = set()
-    waiting = [top]
-    while waiting:
-        folder = waiting.pop()
-        try:
-            status = os.stat(folder)  # noqa: PTH116  a name of any bytes
-            with os.scandir(folder) as scanned:
-                entries = [entry for entry in scanned if _wanted(entry.name)]
-        except OSError as error:
-            if folder == top and local.is_passing(error):
-                raise StorageAway(f"{ledger_path(folder)}: {error.strerror}") from error
-            yield [_failed(folder, local.failure("the folder cannot be read", error))]
-            continue
-        if (status.st_dev, status.st_ino) in seen:
-            yield [_failed(folder, NotAFile("a link: the folder is listed already under another name"))]
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        below = {entry.path for entry in entries if _is_folder(entry)}
-        yield [_entry(entry.path) for entry in entries if entry.path not in below]
-        waiting += sorted(below, key=lambda path: (os.path.islink(path), path), reverse=True)  # noqa: PTH114
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False  # a link to itself: its own stat will say so
-
-
-def _entry(path: str) -> _Entry:
-    try:
-        status = os.stat(path)  # noqa: PTH116  100,000 of them
-    except FileNotFoundError:
-        name = ledger_path(path)
-        if other := other_form(name):
-            return _failed(path, Gone(f"it is gone; {other} is there in its place"))
-        return _failed(path, Unreadable("it is gone since it was listed, or a link to nothing"))
-    except OSError as error:
-        return _failed(path, local.failure("it cannot be read", error))
-    regular = stat.S_ISREG(status.st_mode)
-    return _Entry(
-        path=ledger_path(path),
-        shown=legible(path),
-        size=status.st_size,
-        mtime=mtime_of(status),
-        error=None
-        if regular
-        else NotAFile(
-            "it is no regular file (a pipe, a socket or a device); a pipe can go into `conn-etl ingest -`"
-        ),
-    )
-
-
-def _failed(path: str, error: FileError) -> _Entry:
-    """A path that cannot be looked into, with what its own (a link's own) status says."""
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return _Entry(path=ledger_path(path), shown=legible(path), error=error)
-    return _Entry(
-        path=ledger_path(path), shown=legible(path), size=status.st_size, mtime=mtime_of(status), error=error
-    )
-
-
-def _named(entry: _Entry, sensors: Sensors) -> _Entry:
+def _named(entry: Entry, sensors: Sensors) -> Entry:
     """Skip what is another log, or none, by its name."""
     name = entry.shown.rpartition("/")[2]
     if entry.error is not None:
@@ -212,7 +123,7 @@ def _named(entry: _Entry, sensors: Sensors) -> _Entry:
     return entry
 
 
-def _arranged(found: Sequence[_Entry], sensors: Sensors) -> list[FoundFile]:
+def _arranged(found: Sequence[Entry], sensors: Sensors) -> list[FoundFile]:
     """The files of one folder by window and path; a log that is there plain and packed knows of it."""
     entries = [_named(entry, sensors) for entry in found]
     forms: dict[str, list[str]] = defaultdict(list)
@@ -226,10 +137,10 @@ def _arranged(found: Sequence[_Entry], sensors: Sensors) -> list[FoundFile]:
         for path in paths
     }
     files = [file for entry in entries for file in _expanded(entry, sensors, twins.get(entry.path, ()))]
-    return sorted(files, key=lambda file: (file.window_start or _NEVER_CHANGED, file.path))
+    return sorted(files, key=lambda file: (file.window_start or NEVER_CHANGED, file.path))
 
 
-def _expanded(entry: _Entry, sensors: Sensors, twins: tuple[str, ...] = ()) -> list[FoundFile]:
+def _expanded(entry: Entry, sensors: Sensors, twins: tuple[str, ...] = ()) -> list[FoundFile]:
     """The files that an entry stands for: itself, or the members of an archive.
 
     An archive whose members cannot be listed stands for itself: it may be half uploaded, and opening it says why.
@@ -240,15 +151,15 @@ def _expanded(entry: _Entry, sensors: Sensors, twins: tuple[str, ...] = ()) -> l
         members = archives.members(archives.Identity(entry.path, entry.size, entry.mtime), opened_itself)
     except FileError:
         return [_found(entry, sensors)]
-    wanted = [m for m in members.values() if m.error or all(map(_wanted, m.name.split("/")))]
+    wanted = [m for m in members.values() if m.error or all(map(wanted, m.name.split("/")))]
     if not wanted:
         return [_found(replace(entry, error=NotALog("an archive without any log in it")), sensors)]
     entries = [_named(_member(entry, member), sensors) for member in wanted]
     files = [_found(member, sensors) for member in entries]
-    return sorted(files, key=lambda file: file.window_start or _NEVER_CHANGED)
+    return sorted(files, key=lambda file: file.window_start or NEVER_CHANGED)
 
 
-def _itself(entry: _Entry, sensors: Sensors) -> list[FoundFile]:
+def _itself(entry: Entry, sensors: Sensors) -> list[FoundFile]:
     """The files that a path given itself stands for: what a folder would be rid of in silence is refused here."""
     return [
         replace(file, skip_reason=no_log(file.path))
@@ -258,8 +169,8 @@ def _itself(entry: _Entry, sensors: Sensors) -> list[FoundFile]:
     ]
 
 
-def _member(archive: _Entry, member: Member) -> _Entry:
-    return _Entry(
+def _member(archive: Entry, member: Member) -> Entry:
+    return Entry(
         path=archives.joined(archive.path, member),
         shown=archives.joined(archive.shown, member),
         size=member.size,
@@ -273,7 +184,7 @@ def _of_member(given: str, sensors: Sensors) -> Iterator[FoundFile]:
     if not (within := archives.split(given)) or not (status := status_of(within[0])):
         return
     size, mtime = status
-    archive = _Entry(path=within[0], shown=within[0], size=size, mtime=mtime)
+    archive = Entry(path=within[0], shown=within[0], size=size, mtime=mtime)
     for file in _expanded(archive, sensors):
         if file.path == given:
             yield replace(file, skip_reason=None) if isinstance(file.skip_reason, OtherLog) else file
@@ -281,7 +192,7 @@ def _of_member(given: str, sensors: Sensors) -> Iterator[FoundFile]:
             yield file
 
 
-def _found(entry: _Entry, sensors: Sensors, twins: tuple[str, ...] = ()) -> FoundFile:
+def _found(entry: Entry, sensors: Sensors, twins: tuple[str, ...] = ()) -> FoundFile:
     sensor, (start, end) = sensors.of(entry.shown)
     return FoundFile(
         path=entry.path,

@@ -27,7 +27,7 @@ TREE = (
 )
 """Folders by date; the last one may be the hour."""
 _OFFSET = (
-    r"(?:[Zz](?![A-Za-z])|\+(?:0\d|1[0-4])(?::?[0-5]\d)?(?!\d)"
+    r"(?:(?:[Zz]|(?i:UTC|GMT))(?![A-Za-z])|\+(?:0\d|1[0-4])(?::?[0-5]\d)?(?!\d)"
     # a minus may also separate: an offset ends the name, or a second date follows
     rf"|-(?:0\d|1[0-4]):?[0-5]\d(?:(?=[-_]+{DATE})|(?![-_:\d]|\.\d)))"
 )
@@ -39,7 +39,7 @@ _HOURS = re.compile(
     rf"(?:-{{1,2}}|(?(underscore)(?!)|_{{1,2}})){_END}{_FRACTION}(?P<end_zone>{_OFFSET})?(?!\d)"
 )
 """Two times of day, with a day before them or in the folder's name."""
-_MOMENT = rf"(?:{DATE}[-_T]\d{{2}}[-:.]\d{{2}}[-:.]\d{{2}}|{DATE}T\d{{2}}:?\d{{2}}(?::?\d{{2}})?|\d{{8}}[-_]?\d{{6}})"
+_MOMENT = rf"(?:{DATE}[-_T]\d{{2}}[-:._]\d{{2}}[-:._]\d{{2}}|{DATE}T\d{{2}}:?\d{{2}}(?::?\d{{2}})?|\d{{8}}[-_]?\d{{6}})"
 _MOMENTS = re.compile(
     rf"(?<!\d)(?P<start>{_MOMENT}){_FRACTION}(?P<zone>{_OFFSET})?"
     rf"(?:[-_.]+(?:to[-_]+)?(?P<end>{_MOMENT}){_FRACTION}(?P<end_zone>{_OFFSET})?)?(?!\d)"
@@ -87,7 +87,7 @@ def _is_plausible(start: datetime, end: datetime | None) -> bool:
 
 def _stated(path: str, zone: tzinfo, interval: timedelta | None) -> Window:
     above, _, name = path.rpartition("/")  # pathlib takes ten times as long
-    name = name.replace("%3A", ":")
+    name = name.replace("%3A", ":").replace("%2B", "+")
     folders = _folders(above)
     if found := _HOURS.search(name):
         day = found["day"] or (folders.day if folders else None)
@@ -138,7 +138,7 @@ def _zone(found: re.Match[str], zone: tzinfo) -> tzinfo:
 def _zone_of(written: str | None) -> tzinfo | None:
     if not written:
         return None
-    if written in "Zz":
+    if written[0].isalpha():
         return UTC
     digits = written[1:].replace(":", "").ljust(4, "0")
     offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))

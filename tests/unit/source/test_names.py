@@ -118,6 +118,9 @@ OFFSETS: dict[str, tuple[str | None, str | None]] = {
     "conn.2024-04-19-11-00-00+0200.log": (NINE[0], "2024-04-19T09:30:00"),
     "conn.2024-04-19T09:00:00Z.log": (NINE[0], "2024-04-19T09:30:00"),
     "conn.2024-04-19T23:00:00Z-00:00:00Z.log": NIGHT,
+    "conn.2024-04-19T09:00:00UTC-2024-04-19T10:00:00UTC.log": NINE,
+    "conn_2024-04-19_09_00_00Z_2024-04-19_10_00_00Z.log": NINE,
+    "conn.2024-04-19T11%3A00%3A00%2B02%3A00.log": (NINE[0], "2024-04-19T09:30:00"),
     # no offset, so the sensor's zone counts
     "conn.2024-04-19T11:00:00-2024-04-19T12:00:00.log": NINE,
     "conn.2024-04-19T11:00:00zeek-1.log": (NINE[0], "2024-04-19T09:30:00"),
