@@ -26,5 +26,7 @@ CREATE ROLE conn_migrator NOLOGIN NOINHERIT;
 GRANT conn_owner TO conn_migrator;
 GRANT conn_migrator TO conn_etl;
 \endif
-CREATE ROLE reader LOGIN PASSWORD :'reader_password';
+-- The embedded server has this login already.
+SELECT 'CREATE ROLE reader' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'reader') \gexec
+ALTER ROLE reader LOGIN PASSWORD :'reader_password';
 GRANT conn_reader TO reader;
