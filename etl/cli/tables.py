@@ -97,6 +97,6 @@ def _records(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str
 
 
 def relative(path: str) -> str:
-    """A path as it is shown: relative to the working directory where it lies beneath it."""
+    """A path as a terminal shows it: relative to the working directory if it lies there. A pipe has it whole."""
     here = Path.cwd()
-    return str(Path(path).relative_to(here)) if path.startswith(f"{here}/") else path
+    return str(Path(path).relative_to(here)) if out.is_terminal and path.startswith(f"{here}/") else path

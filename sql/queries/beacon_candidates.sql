@@ -30,32 +30,29 @@ gaps AS MATERIALIZED (
     WHERE conn."@timestamp" >= CAST(:since AS timestamptz) AND conn."@timestamp" < CAST(:until AS timestamptz)
 ),
 
-quartiles AS MATERIALIZED (
+groups AS MATERIALIZED (
     SELECT
         src_ip_addr, dst_ip_addr, dst_port, network_protocol, count(*) AS connections, min("@timestamp") AS first,
-        max("@timestamp") AS last, percentile_cont(ARRAY[0.25, 0.5, 0.75]) WITHIN GROUP (ORDER BY gap) AS gaps,
+        max("@timestamp") AS last, array_agg(gap) AS all_gaps, array_agg(size) AS all_sizes,
+        percentile_cont(ARRAY[0.25, 0.5, 0.75]) WITHIN GROUP (ORDER BY gap) AS gaps,
         percentile_cont(ARRAY[0.25, 0.5, 0.75]) WITHIN GROUP (ORDER BY size) AS sizes
     FROM gaps
     GROUP BY src_ip_addr, dst_ip_addr, dst_port, network_protocol
 ),
 
-deviations AS (
+scores AS MATERIALIZED (
     SELECT
-        src_ip_addr, dst_ip_addr, dst_port, network_protocol,
-        percentile_cont(0.5) WITHIN GROUP (ORDER BY abs(gaps.gap - quartiles.gaps[2])) AS gap_mad,
-        percentile_cont(0.5) WITHIN GROUP (ORDER BY abs(gaps.size - quartiles.sizes[2])) AS size_mad
-    FROM gaps
-    INNER JOIN quartiles USING (src_ip_addr, dst_ip_addr, dst_port, network_protocol)
-    GROUP BY src_ip_addr, dst_ip_addr, dst_port, network_protocol
-),
-
-scores AS (
-    SELECT
-        quartiles.*, zeek.regularity(quartiles.gaps, deviations.gap_mad) AS time_score,
-        zeek.regularity(quartiles.sizes, deviations.size_mad) AS size_score
-    FROM quartiles
-    INNER JOIN deviations USING (src_ip_addr, dst_ip_addr, dst_port, network_protocol)
-    WHERE quartiles.gaps[2] > 0
+        groups.*,
+        zeek.regularity(groups.gaps, (
+            SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY abs(one.gap - groups.gaps[2]))
+            FROM unnest(groups.all_gaps) AS one (gap)
+        )) AS time_score,
+        zeek.regularity(groups.sizes, (
+            SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY abs(one.size - groups.sizes[2]))
+            FROM unnest(groups.all_sizes) AS one (size)
+        )) AS size_score
+    FROM groups
+    WHERE groups.gaps[2] > 0
 )
 
 SELECT

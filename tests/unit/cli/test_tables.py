@@ -90,6 +90,7 @@ def test_one_cell(value: object, column: str, human: bool, wanted: str) -> None:
     assert tables.shown(value, column, human=human) == wanted
 
 
+@pytest.mark.usefixtures("terminal")
 def test_paths_beneath_the_working_directory_are_shown_relative(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
