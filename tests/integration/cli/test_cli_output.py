@@ -145,7 +145,10 @@ def test_unload_does_nothing_where_the_other_file_is_gone(say: Say, log: Path, a
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("ingest", "--since", "soon"), "--since soon is not a time; write it as 24h, 7d, yesterday, 2026-03-01 or"),
+        (
+            ("ingest", "--since", "soon"),
+            "--since soon is not a time; write it as 24h, 7d, yesterday, 2026-03-01 or",
+        ),
         (("unload", "/nowhere/conn.log"), "/nowhere/conn.log"),
         (("partitions", "ensure", "yesterday"), "yesterday is not a day; write it as 2026-03-01"),
         (("quarantine", "show", "99"), "there is no line 99 in quarantine; see `conn-etl quarantine list`"),
