@@ -1,7 +1,7 @@
 -- The three roles. Run by every migration, and by deploy/databases.sql; login users are members of one of them.
 --   conn_owner   owns both schemas; migrations run as it
 --   conn_loader  loads: adds and takes back rows, makes staging tables, makes partitions only through
---                etl.ensure_partition; every loading session acts as it, so staging tables belong to it and not to a user
+--                etl.ensure_partition; every loading session acts as it, so staging tables belong to it, not to a user
 --   conn_reader  reads
 DO $$
 DECLARE

@@ -14,7 +14,8 @@
 --   view target                    publish.target; speculative.target_day   publish.insert_all
 --   table leftover                 publish.leftover, publish.no_leftover  publish.duplicates, .quarantine_conflicts,
 --                                                                         publish.conflicts_without_raw,
---                                                                         undo.note_duplicates, quarantine.replayed, .note
+--                                                                         undo.note_duplicates, quarantine.replayed,
+--                                                                         quarantine.note
 --
 -- staging.forget_views drops the views; staging.drop drops them and the tables of staging.
 
