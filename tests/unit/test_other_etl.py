@@ -59,7 +59,7 @@ def test_doctor_finds_one_that_comes_later_and_one_beside_the_dags(
     def package() -> list[environment.Finding]:
         return list(environment._package())
 
-    assert [finding.level for finding in package()] == ["ok"]
+    assert package() == []
     monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(stranger.parent))
     (beside,) = package()
     monkeypatch.delenv("AIRFLOW__CORE__DAGS_FOLDER")
