@@ -26,7 +26,7 @@ from tests.logs import START, flow, tsv, write
 SINCE, UNTIL = datetime(2026, 1, 25, tzinfo=UTC), datetime(2026, 3, 3, tzinfo=UTC)
 GIVEN = {"host": "10.9.0.1", "uid": "C00000000000010000"}
 """Values of parameters that have no default."""
-SHIFTS = [{}, {"most": "3"}]
+SHIFTS = [{"ports": "1"}, {"ports": "1", "most": "3"}]
 """Parameters changed, where a question has them: a cut through ties shows their order."""
 
 Rows = tuple[tuple[str, ...], list[list[Any]]]
