@@ -151,10 +151,10 @@ def _expanded(entry: Entry, sensors: Sensors, twins: tuple[str, ...] = ()) -> li
         members = archives.members(archives.Identity(entry.path, entry.size, entry.mtime), opened_itself)
     except FileError:
         return [_found(entry, sensors)]
-    wanted = [m for m in members.values() if m.error or all(map(wanted, m.name.split("/")))]
-    if not wanted:
+    logs = [m for m in members.values() if m.error or all(map(wanted, m.name.split("/")))]
+    if not logs:
         return [_found(replace(entry, error=NotALog("an archive without any log in it")), sensors)]
-    entries = [_named(_member(entry, member), sensors) for member in wanted]
+    entries = [_named(_member(entry, member), sensors) for member in logs]
     files = [_found(member, sensors) for member in entries]
     return sorted(files, key=lambda file: file.window_start or NEVER_CHANGED)
 
