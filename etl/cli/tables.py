@@ -26,7 +26,7 @@ def table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, human: bool = False
 ) -> int:
     """Print rows and return their number. human: bytes as ``1.4 GB``."""
-    values = list(rows)
+    values = [tuple(row) for row in rows]
     if not values:
         out.print(f"{title}: none", markup=False)
         return 0

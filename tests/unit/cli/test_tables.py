@@ -98,3 +98,8 @@ def test_paths_beneath_the_working_directory_are_shown_relative(
     assert tables.relative(f"{tmp_path}/logs/conn.log") == "logs/conn.log"
     assert tables.relative("/else/conn.log") == "/else/conn.log"
     assert tables.relative(f"{tmp_path}-2/conn.log") == f"{tmp_path}-2/conn.log"
+
+
+def test_rows_may_be_the_values_of_dicts(capsys: pytest.CaptureFixture[str]) -> None:
+    tables.table("", ("name", "number"), [{"name": "a", "number": 1_000}.values()])
+    assert capsys.readouterr().out.splitlines()[1].split() == ["a", "1,000"]
