@@ -100,7 +100,7 @@ def cells_of(raw: bytes | memoryview | None, line_format: Mapping[str, Any] | No
     """Field → value as text, in the order of the line; empty where the line cannot be taken apart."""
     if raw is None or line_format is None:
         return {}
-    text = bytes(raw).decode("utf-8", "backslashreplace")
+    text = _row_of(bytes(raw), line_format).decode("utf-8", "backslashreplace")
     if line_format["kind"] == "tsv":
         cells = text.split(line_format.get("separator") or "\t")
         return dict(zip(line_format.get("fields", ()), cells, strict=False))
@@ -109,6 +109,15 @@ def cells_of(raw: bytes | memoryview | None, line_format: Mapping[str, Any] | No
     except (ValueError, RecursionError):
         return {}
     return _flat(members) if isinstance(members, dict) else {}
+
+
+def _row_of(raw: bytes, line_format: Mapping[str, Any]) -> bytes:
+    """The row without what a shipper wrapped it in; the reader is asked only where something is."""
+    if not line_format.get("wrapping"):
+        return raw
+    from etl.reader.reread import row_within, stored_format
+
+    return row_within(raw, stored_format(line_format))
 
 
 def _flat(members: Mapping[str, Any]) -> dict[str, str]:

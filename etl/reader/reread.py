@@ -51,6 +51,15 @@ def read_again(
     return frame, faults
 
 
+def row_within(line: bytes, format_: Format) -> bytes:
+    """Return the row that a line is wrapped around, as TSV or JSON; the line itself where there is none."""
+    unwrap = unwrapper(format_, Names({}))
+    try:
+        return unwrap.inner(line) if unwrap else line
+    except json_exact.Bad:
+        return line
+
+
 def _unwrapped(
     lines: Sequence[tuple[int, bytes]], format_: Format, names: Names, options: ReadOptions
 ) -> tuple[list[tuple[int, bytes]], list[Fault]]:

@@ -49,3 +49,13 @@ def test_lines_in_a_wrapper_are_read_again(case: str) -> None:
         raw = raw_lines(io.BytesIO(data), [reject_line], options)[reject_line]
         found, faults = read_again([(reject_line, raw.raw)], raw.format, options)
         assert (found.height, len(faults)) == (0, 1), reason
+
+
+def test_cells_of_a_quarantined_line_are_those_of_the_row_within() -> None:
+    from etl.quarantine.lines import cells_of
+
+    wrapped = {"kind": "json", "wrapping": ["key:_source"]}
+    assert cells_of(b'{"_source":{"uid":"C1","ts":1.5}}', wrapped) == {"uid": "C1", "ts": "1.5"}
+    csv = {"kind": "tsv", "separator": "\t", "fields": ["ts", "uid", "service"], "wrapping": ["csv:,"]}
+    assert cells_of(b'1.5,C1,"ssl,http"', csv) == {"ts": "1.5", "uid": "C1", "service": "ssl,http"}
+    assert cells_of(b"no JSON", wrapped) == {}
