@@ -12,22 +12,36 @@ WITH flows AS MATERIALIZED (
     WHERE conn."@timestamp" >= CAST(:since AS timestamptz) AND conn."@timestamp" < CAST(:until AS timestamptz)
 ),
 
+shared AS MATERIALIZED (
+    SELECT network_protocol, src_ip_addr, src_port, dst_ip_addr, dst_port
+    FROM flows
+    GROUP BY network_protocol, src_ip_addr, src_port, dst_ip_addr, dst_port
+    HAVING min(sensor) < max(sensor)
+),
+
+candidates AS MATERIALIZED (
+    SELECT flows.*
+    FROM flows
+    INNER JOIN shared USING (network_protocol, src_ip_addr, src_port, dst_ip_addr, dst_port)
+),
+
 pairs AS (
     SELECT
         'community_id' AS "by", one.*, -- noqa: RF06
         other."@timestamp" AS other_timestamp, other.sensor AS other_sensor,
         other.event_uid AS other_uid, other.src_bytes AS other_src_bytes, other.dst_bytes AS other_dst_bytes
     FROM flows AS one
-    INNER JOIN flows AS other ON one.community_id = other.community_id
+    INNER JOIN flows AS other ON one.community_id = other.community_id AND one.sensor < other.sensor
     UNION ALL
     SELECT
         'five_tuple', one.*, other."@timestamp", other.sensor, other.event_uid, other.src_bytes, other.dst_bytes
-    FROM flows AS one
+    FROM candidates AS one
     INNER JOIN
-        flows AS other
+        candidates AS other
         ON
             one.network_protocol = other.network_protocol AND one.src_ip_addr = other.src_ip_addr
             AND one.src_port = other.src_port AND one.dst_ip_addr = other.dst_ip_addr AND one.dst_port = other.dst_port
+            AND one.sensor < other.sensor
     WHERE one.community_id IS NULL OR other.community_id IS NULL
 )
 
