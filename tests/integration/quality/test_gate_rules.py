@@ -199,13 +199,14 @@ def test_the_gate_of_all_suites_sends_few_statements(store: Store) -> None:
     sent: list[str] = []
     with store.loading() as connection, connection.begin():
         stage(connection, [{}])
+        address = engine.url_as(connection, store.url, store.settings, "test")
 
     def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
         sent.append(statement)
 
     sa.event.listen(sa.engine.Engine, "before_cursor_execute", note)
     try:
-        gx.find(store.url, rules.rules("gate"), table="etl.stage_1")
+        gx.find(address, rules.rules("gate"), table="etl.stage_1")
     finally:
         sa.event.remove(sa.engine.Engine, "before_cursor_execute", note)
     assert len([statement for statement in sent if "etl.stage_1" in statement]) <= 5
