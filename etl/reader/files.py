@@ -257,7 +257,10 @@ def _lines(chunks: Iterable[Chunk], numbers: Collection[int], options: ReadOptio
             detected = detect(chunk.data, names)
             format_ = detected.format
         read = detected.unwrap.unwrapped(chunk)[0] if detected and detected.unwrap else chunk
-        for run in header.runs(read) if format_.kind == "tsv" else [header.Run.of(read)]:
+        # a torn last line may be blank once it is unwrapped, and is in no run then
+        rest = header.Run(data=b"", first=chunk.first, lines=chunk.lines, ended=True)
+        runs = header.runs(read) if format_.kind == "tsv" else ()
+        for run in (*runs, rest):
             if run.hash and header.is_header(run.data):
                 format_ = header.headed(format_, run.data)
             while wanted and wanted[0] < run.first + run.lines:

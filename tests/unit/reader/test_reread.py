@@ -59,3 +59,12 @@ def test_cells_of_a_quarantined_line_are_those_of_the_row_within() -> None:
     csv = {"kind": "tsv", "separator": "\t", "fields": ["ts", "uid", "service"], "wrapping": ["csv:,"]}
     assert cells_of(b'1.5,C1,"ssl,http"', csv) == {"ts": "1.5", "uid": "C1", "service": "ssl,http"}
     assert cells_of(b"no JSON", wrapped) == {}
+
+
+def test_a_torn_last_line_of_csv_is_found_again() -> None:
+    data = b'"ts","uid","id.orig_h","id.orig_p","id.resp_h"\n"1.5","C1","10.0.0.1","1","10.0.0.2"\n"2.5","C2","10'
+    lines = raw_lines(io.BytesIO(data), [2, 3])
+    assert {number: line.raw for number, line in lines.items()} == {
+        2: b'"1.5","C1","10.0.0.1","1","10.0.0.2"',
+        3: b'"2.5","C2","10',
+    }
