@@ -53,9 +53,13 @@ def as_object(answer: Answer, asked: Mapping[str, Any]) -> dict[str, Any]:
 def write_csv(answer: Answer, file: IO[str]) -> None:
     """Stream the answer with a header line; lists and objects are JSON in their cell."""
     writer = csv.writer(file, lineterminator="\n")
+    quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow(answer.columns)
     for row in rows(answer):
-        writer.writerow([_cell(value) for value in row])
+        cells = [_cell(value) for value in row]
+        # Python before 3.13 leaves a carriage return bare, which readers take for the end of the row
+        broken = any(isinstance(cell, str) and "\r" in cell for cell in cells)
+        (quoting if broken else writer).writerow(cells)
 
 
 _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
