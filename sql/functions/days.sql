@@ -19,3 +19,11 @@ RETURN CAST(day AS timestamp) AT TIME ZONE 'UTC';
 
 COMMENT ON FUNCTION etl.day_start(date) IS
 'When a UTC day begins. Its rows: "@timestamp" >= etl.day_start(day) AND "@timestamp" < etl.day_start(day + 1).';
+
+-- An index row holds 2,704 bytes at most: 300 bytes for each text of the key of zeek.conn_hour leave room.
+CREATE OR REPLACE FUNCTION etl.rollup_key(value text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN octet_length(value) > 300 THEN left(value, 60) || '…' || md5(value) ELSE value END;
+
+COMMENT ON FUNCTION etl.rollup_key(text) IS
+'A text as rollups have it: one of more than 300 bytes is its beginning and a digest, so that an index can hold it.';

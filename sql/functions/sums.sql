@@ -16,7 +16,8 @@ CREATE OR REPLACE FUNCTION zeek.hour_sums(since timestamptz, until timestamptz, 
 RETURNS SETOF zeek.conn_hour
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
 SELECT
-    of_hour, conn.network_protocol, conn.network_application, conn.network_connection_state, file.sensor, count(*),
+    of_hour, etl.rollup_key(conn.network_protocol), etl.rollup_key(conn.network_application),
+    conn.network_connection_state, etl.rollup_key(file.sensor), count(*),
     sum(conn.src_bytes), sum(conn.dst_bytes), sum(conn.src_ip_bytes), sum(conn.dst_ip_bytes), sum(conn.src_packets),
     sum(conn.dst_packets), sum(conn.network_missed_bytes)
 FROM zeek.conn
@@ -24,7 +25,9 @@ INNER JOIN etl.file AS file ON conn.etl_file_id = file.etl_file_id
 WHERE
     conn."@timestamp" >= since AND conn."@timestamp" < until
     AND conn."@timestamp" >= of_hour AND conn."@timestamp" < of_hour + interval '1 hour'
-GROUP BY conn.network_protocol, conn.network_application, conn.network_connection_state, file.sensor
+GROUP BY
+    etl.rollup_key(conn.network_protocol), etl.rollup_key(conn.network_application), conn.network_connection_state,
+    etl.rollup_key(file.sensor)
 $$;
 
 COMMENT ON FUNCTION zeek.hour_sums(timestamptz, timestamptz, timestamptz) IS

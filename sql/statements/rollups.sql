@@ -84,16 +84,18 @@ WITH settled AS MATERIALIZED (
 
 fresh AS MATERIALIZED (
     SELECT
-        etl.hour_of(conn."@timestamp") AS hour, conn.network_protocol, conn.network_application,
-        conn.network_connection_state, file.sensor, count(*) AS connections, sum(conn.src_bytes) AS src_bytes,
+        etl.hour_of(conn."@timestamp") AS hour, etl.rollup_key(conn.network_protocol) AS network_protocol,
+        etl.rollup_key(conn.network_application) AS network_application,
+        conn.network_connection_state, etl.rollup_key(file.sensor) AS sensor, count(*) AS connections,
+        sum(conn.src_bytes) AS src_bytes,
         sum(conn.dst_bytes) AS dst_bytes, sum(conn.src_ip_bytes) AS src_ip_bytes,
         sum(conn.dst_ip_bytes) AS dst_ip_bytes, sum(conn.src_packets) AS src_packets,
         sum(conn.dst_packets) AS dst_packets, sum(conn.network_missed_bytes) AS network_missed_bytes
     FROM zeek.conn
     INNER JOIN etl.file AS file ON conn.etl_file_id = file.etl_file_id
     GROUP BY
-        etl.hour_of(conn."@timestamp"), conn.network_protocol, conn.network_application,
-        conn.network_connection_state, file.sensor
+        etl.hour_of(conn."@timestamp"), etl.rollup_key(conn.network_protocol),
+        etl.rollup_key(conn.network_application), conn.network_connection_state, etl.rollup_key(file.sensor)
 )
 
 SELECT wrong.hour, sum(wrong.missing) AS missing, sum(wrong.surplus) AS surplus

@@ -42,6 +42,7 @@ def test_ingest_says_files_rows_and_where_the_bad_lines_are(say: Say, log: Path)
     assert advice == [
         "2 rows are in quarantine, with the reason: conn-etl quarantine list",
         "Next: conn-etl report, or ask a question: conn-etl query",
+        "Checked 1 day: every rule passed.",
     ]
     files, counts, closing = again.out.splitlines()
     assert (files, counts) == ("1 file: 1 published before", COUNTS.format(0, 0, 0, 0))

@@ -177,3 +177,19 @@ def test_an_hour_is_one_of_utc_whatever_the_session_says(ask: Ask, moment: str) 
         f"SELECT etl.hour_of('{moment}') FROM (SELECT set_config('timezone', 'Asia/Kolkata', true)) AS zone"
     )
     assert found[0] == datetime(2026, 3, 1, 8, tzinfo=UTC)
+
+
+def test_a_long_text_keeps_no_hour_from_its_rollup(
+    store: Store, ask: Ask, faults: Faults, tmp_path: Path
+) -> None:
+    """A service of 8 kB that does not compress is longer than an index row may be; two of them stay apart."""
+    services = ["".join(f"{number * step:x}" for number in range(1, 1_500)) for step in (7_919, 104_729)]
+    rows = [flow(n, service=services[n % 2]) for n in range(10)]
+    pipeline.ingest(store, [str(write(tmp_path / "conn.log", tsv([*rows, *flows(5, 100)])))])
+    assert min(map(len, services)) > 5_000
+    maintenance.refresh(store)
+    assert ask(MARKED) == []
+    service = "length(network_application)"
+    assert ask(f"SELECT connections::int, {service} FROM zeek.conn_hour WHERE {service} > 90") == [(5, 93), (5, 93)]
+    maintenance.seal(store, [date(2026, 3, 1)])
+    assert faults() == []
