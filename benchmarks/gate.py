@@ -101,7 +101,7 @@ def judged(store: Store, batch_id: int) -> tuple[float, int]:
         outcomes = gate.gate(connection, url, batch.table, rows_read, pipeline.policy_of(store.settings))
         seconds = time.monotonic() - begin
         transaction.rollback()
-    return seconds, sum(outcome.total for outcome in outcomes if outcome.severity == "critical")
+    return seconds, sum(outcome.failed for outcome in outcomes if outcome.severity == "critical")
 
 
 class counted:  # noqa: N801  used like a function

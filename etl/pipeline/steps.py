@@ -37,6 +37,7 @@ from etl.loading.speculative import Ahead, Bounds, NotSpeculating, SpeculativePu
 from etl.models import Reader
 from etl.pipeline.reread import lines_of
 from etl.quality import gate
+from etl.quality.results import record_batch
 from etl.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -220,8 +221,10 @@ def _validated(store: Store, batch: Batch, ahead: Ahead) -> Batch:
     engine.label(batch.connection, "validate", batch.batch_id)
     with batch.bound() as connection:
         address = engine.url_as(connection, store.url, store.settings, "conn-etl gate")
-        outcomes = gate.gate(connection, address, batch.table, rows_read, policy_of(store.settings))
-        gate.record(connection, batch.files[0].run_id, batch.batch_id, outcomes, rows_read)
+        results = gate.gate(connection, address, batch.table, rows_read, policy_of(store.settings))
+        record_batch(
+            connection, results, run_id=batch.files[0].run_id, batch_id=batch.batch_id, rows_read=rows_read
+        )
         batch.record_bad()
     return _as_now(batch)
 

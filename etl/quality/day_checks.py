@@ -2,15 +2,12 @@
 
 A suite names the relation that it looks at: ``conn_relation`` (the day's rows, with what should hold between their
 columns) or ``drift`` (the day's measures beside what is usual). The day is measured first, and with it those earlier
-days that nobody measured yet. A day can be checked again at any time; its newest verdicts replace the older ones.
+days that nobody measured yet. A day can be checked again at any time; its newest results replace the older ones.
 """
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ from etl.database.statements import execute, statement
 from etl.database.store import Store
 from etl.errors import Misuse
 from etl.quality import gate, gx
+from etl.quality.results import EXAMPLES, RuleResult, record_day
 from etl.quality.rules import Rule, rules, under_policy
 
 _KEYS = {"conn_relation": ("etl_file_id", "etl_line"), "drift": ("day", "measure")}
@@ -32,21 +30,8 @@ Found = tuple[int, dict[int, int], list[dict[str, Any]]]
 _COUNTS = {"conn_relation": "checks.rows_of", "drift": "checks.measures_of"}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
-    """What one rule found on a day; ``rows`` are rows of its relation."""
-
-    suite: str
-    rule: str
-    severity: str
-    rows: int
-    failed: int
-    by_file: dict[int, int]
-    sample: list[dict[str, Any]]
-
-
-def check_day(store: Store, day: date, run_id: str | None = None) -> list[Verdict]:
-    """Measure a day, run the suites over it and store their verdicts.
+def check_day(store: Store, day: date, run_id: str | None = None) -> list[RuleResult]:
+    """Measure a day, run the suites over it and store their results.
 
     Raises:
         PermanentError: a rule cannot be evaluated.
@@ -57,13 +42,11 @@ def check_day(store: Store, day: date, run_id: str | None = None) -> list[Verdic
         with connection.begin():
             address = engine.url_as(connection, store.url, store.settings, "conn-etl checks")
             wanted = under_policy(rules("after"), store.settings.rule_severity)
-            verdicts = [
-                verdict
-                for relation in _KEYS
-                for verdict in _check(connection, address, relation, wanted, day)
+            results = [
+                result for relation in _KEYS for result in _check(connection, address, relation, wanted, day)
             ]
-            _record(connection, day, run_id, verdicts)
-    return verdicts
+            record_day(connection, results, run_id=run_id, day=day)
+    return results
 
 
 def touched_days(store: Store, since: datetime, most: int = 60) -> list[date]:
@@ -85,7 +68,7 @@ def measure(connection: Connection, day: date) -> None:
 
 def _check(
     connection: Connection, address: Address, relation: str, wanted: Sequence[Rule], day: date
-) -> Iterator[Verdict]:
+) -> Iterator[RuleResult]:
     mine = [rule for rule in wanted if rule.relation == relation]
     rows = int(execute(connection, _COUNTS[relation], day=day).scalar_one())
     # Great Expectations takes complete text alone, and the planner needs literals to leave other days out
@@ -101,21 +84,21 @@ def _check(
     look: Callable[[Connection, str], Found] = _by_file if relation == "conn_relation" else _by_measure
     for rule in mine:
         failed, by_file, sample = look(connection, found[rule.name]) if rule.name in found else (0, {}, [])
-        yield Verdict(
+        yield RuleResult(
             suite=rule.suite,
             rule=rule.name,
             severity=rule.severity,
             rows=rows,
             failed=failed,
             by_file=by_file,
-            sample=sample,
+            examples=sample,
         )
 
 
 def _by_file(connection: Connection, query: str) -> Found:
     by_file, some = gate.count_by_file(connection, query)
     sample = [{"file": etl_file_id, "line": line} for etl_file_id, line in some]
-    return sum(by_file.values()), by_file, sample[: gate.EXAMPLES]
+    return sum(by_file.values()), by_file, sample[:EXAMPLES]
 
 
 def _by_measure(connection: Connection, query: str) -> Found:
@@ -125,28 +108,7 @@ def _by_measure(connection: Connection, query: str) -> Found:
         f" INNER JOIN ({query}) AS failing USING (day, measure) ORDER BY 1",
     )
     sample = [{"measure": measure, "value": value, "usual": usual} for measure, value, usual in rows]
-    return len(rows), {}, sample[: gate.EXAMPLES]
-
-
-def _record(connection: Connection, day: date, run_id: str | None, verdicts: Sequence[Verdict]) -> None:
-    suites = sorted({verdict.suite for verdict in verdicts})
-    execute(connection, "checks.forget_results", day=day, suites=suites)
-    lines: dict[str, list[Any]] = defaultdict(list)
-    for verdict in verdicts:
-        per_file: list[tuple[int | None, int]] = [(None, verdict.failed), *sorted(verdict.by_file.items())]
-        for etl_file_id, failed in per_file:
-            sample = [e for e in verdict.sample if etl_file_id is None or e.get("file") == etl_file_id]
-            for key, value in (
-                ("files", etl_file_id),
-                ("suites", verdict.suite),
-                ("rules", verdict.rule),
-                ("severities", verdict.severity),
-                ("rows", verdict.rows),
-                ("failed", failed),
-                ("samples", json.dumps(sample) if sample else None),
-            ):
-                lines[key].append(value)
-    execute(connection, "checks.record", run=run_id, day=day, **lines)
+    return len(rows), {}, sample[:EXAMPLES]
 
 
 def data_docs(store: Store, folder: Path) -> Path:

@@ -7,9 +7,7 @@ them breaks.
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,30 +17,11 @@ from sqlalchemy.engine import Connection
 from etl.database.engine import Address
 from etl.database.statements import execute
 from etl.quality import gx
+from etl.quality.results import EXAMPLES, RuleResult
 from etl.quality.rules import LEDGER_RULES, rules, under_policy
 
-EXAMPLES = 5
-"""Examples that a rule keeps of each file, and of the batch."""
 MOST_EXAMPLES = 2_000
 """Examples of a batch in all: thousands of bad files must not be copied into the results."""
-
-
-@dataclass(kw_only=True, slots=True)
-class Outcome:
-    """What a rule found: rows that fail it, by file."""
-
-    suite: str
-    rule: str
-    severity: str
-    column: str | None = None
-    failed: dict[int, int] = field(default_factory=dict)
-    examples: list[dict[str, Any]] = field(default_factory=list)
-    """``file``, ``line``, and ``value`` (of the rule's column), or ``raw`` and ``reason`` of a reject."""
-
-    @property
-    def total(self) -> int:
-        """Rows of the batch that fail."""
-        return sum(self.failed.values())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +35,7 @@ class Policy:
 
 def gate(
     connection: Connection, address: Address, table: str, rows_read: dict[int, int], policy: Policy
-) -> list[Outcome]:
+) -> list[RuleResult]:
     """Run the gate over a staged batch and fill its table of bad rows with what breaks a critical rule.
 
     Args:
@@ -70,8 +49,14 @@ def gate(
         PermanentError: a rule cannot be evaluated at all; nothing passes a gate that does not work.
     """
     wanted = under_policy(rules("gate"), policy.severities)
-    outcomes = {
-        rule.name: Outcome(suite=rule.suite, rule=rule.name, severity=rule.severity, column=rule.column)
+    results = {
+        rule.name: RuleResult(
+            suite=rule.suite,
+            rule=rule.name,
+            severity=rule.severity,
+            column=rule.column,
+            rows=sum(rows_read.values()),
+        )
         for rule in (*wanted, *LEDGER_RULES)
     }
     execute(connection, "quality.clear_bad")
@@ -88,22 +73,22 @@ def gate(
                 rule.name,
             )
         else:
-            lines += _warned(connection, outcomes[rule.name], selected)
+            lines += _warned(connection, results[rule.name], selected)
     execute(connection, "quality.out_of_range", earliest=policy.earliest, margin=policy.after_first_seen)
     execute(connection, "quality.expired")
     for name in ("quality.bad_by_rule", "quality.rejects_by_rule"):
         for row in execute(connection, name):
-            failed = outcomes[row.rule].failed
-            failed[row.etl_file_id] = failed.get(row.etl_file_id, 0) + row.failed
-    _add_examples(connection, outcomes, lines)
-    return list(outcomes.values())
+            results[row.rule].count(row.etl_file_id, row.failed)
+    _add_examples(connection, results, lines)
+    return list(results.values())
 
 
-def _warned(connection: Connection, outcome: Outcome, selected: str) -> list[tuple[str, int, int]]:
+def _warned(connection: Connection, result: RuleResult, selected: str) -> list[tuple[str, int, int]]:
     """Count the rows that break a rule of severity warning, and return some: (rule, file, line)."""
     counted, some = count_by_file(connection, selected)
-    outcome.failed.update(counted)
-    return [(outcome.rule, etl_file_id, line) for etl_file_id, line in some]
+    for etl_file_id, failed in counted.items():
+        result.count(etl_file_id, failed)
+    return [(result.rule, etl_file_id, line) for etl_file_id, line in some]
 
 
 def count_by_file(connection: Connection, query: str) -> tuple[dict[int, int], list[tuple[int, int]]]:
@@ -123,10 +108,10 @@ def count_by_file(connection: Connection, query: str) -> tuple[dict[int, int], l
 
 
 def _add_examples(
-    connection: Connection, outcomes: Mapping[str, Outcome], warned: Iterable[tuple[str, int, int]]
+    connection: Connection, results: Mapping[str, RuleResult], warned: Iterable[tuple[str, int, int]]
 ) -> None:
     """Give each rule that failed a few of the lines that fail it."""
-    if not any(outcome.failed for outcome in outcomes.values()):
+    if not any(result.failed for result in results.values()):
         return
     bad = [tuple(row) for row in execute(connection, "quality.bad_examples", most=EXAMPLES)]
     chosen = [*bad, *warned][:MOST_EXAMPLES]
@@ -136,14 +121,14 @@ def _add_examples(
         files=[etl_file_id for _, etl_file_id, _ in chosen],
         lines=[line for _, _, line in chosen],
         rules=[rule for rule, _, _ in chosen],
-        columns=[outcomes[rule].column for rule, _, _ in chosen],
+        columns=[results[rule].column for rule, _, _ in chosen],
     )
     for row in values:
         example = {"file": row.etl_file_id, "line": row.etl_line, "value": row.value}
-        outcomes[row.rule].examples.append(example)
+        results[row.rule].examples.append(example)
     for row in execute(connection, "quality.reject_examples", most=EXAMPLES, in_all=MOST_EXAMPLES):
         example = {"file": row.etl_file_id, "line": row.etl_line, "reason": row.reason, "raw": row.raw}
-        outcomes[row.rule].examples.append(example)
+        results[row.rule].examples.append(example)
 
 
 def run_written(connection: Connection, query: str, *values: str) -> list[Any]:
@@ -155,31 +140,3 @@ def run_written(connection: Connection, query: str, *values: str) -> list[Any]:
             query = query.replace("%s", cursor.mogrify("%s", (value,)).decode(), 1)
     result = connection.exec_driver_sql(query, execution_options={"no_parameters": True})
     return [tuple(row) for row in result] if result.returns_rows else []
-
-
-def record(
-    connection: Connection,
-    run_id: str | None,
-    batch_id: int,
-    outcomes: Sequence[Outcome],
-    rows_read: dict[int, int],
-) -> None:
-    """Store the outcomes: a row a rule for the batch, and one for each file in which the rule found something."""
-    execute(connection, "quality.forget_results", batch=batch_id)
-    lines: dict[str, list[Any]] = defaultdict(list)
-    for outcome in outcomes:
-        per_file: list[tuple[int | None, int, int]] = [(None, sum(rows_read.values()), outcome.total)]
-        per_file += [(i, rows_read.get(i, failed), failed) for i, failed in sorted(outcome.failed.items())]
-        for etl_file_id, rows, failed in per_file:
-            some = [e for e in outcome.examples if etl_file_id in (None, e["file"])][:EXAMPLES]
-            for key, value in (
-                ("files", etl_file_id),
-                ("suites", outcome.suite),
-                ("rules", outcome.rule),
-                ("severities", outcome.severity),
-                ("rows", rows),
-                ("failed", failed),
-                ("samples", json.dumps(some) if some else None),
-            ):
-                lines[key].append(value)
-    execute(connection, "quality.record", run=run_id, batch=batch_id, **lines)

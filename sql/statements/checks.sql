@@ -121,22 +121,6 @@ WHERE "@timestamp" >= etl.day_start(CAST(:day AS date)) AND "@timestamp" < etl.d
 -- Number of measures of a day: of the relation etl.drift.
 SELECT count(*) FROM etl.day_measure WHERE day = :day;
 
--- name: forget_results
--- Forget what these suites found on a day.
-DELETE FROM etl.expectation_result WHERE day = :day AND suite = ANY(:suites);
-
--- name: record
--- Store what rules found on a day: one row per rule, and one per file in which it failed.
-INSERT INTO etl.expectation_result (run_id, day, etl_file_id, suite, rule, severity, success, rows, failed, sample)
-SELECT
-    :run, :day, result.etl_file_id, result.suite, result.rule, result.severity, result.failed = 0, result.rows,
-    result.failed, result.sample
-FROM
-    unnest(
-        CAST(:files AS bigint []), CAST(:suites AS text []), CAST(:rules AS text []), CAST(:severities AS text []),
-        CAST(:rows AS bigint []), CAST(:failed AS bigint []), CAST(:samples AS jsonb [])
-    ) AS result (etl_file_id, suite, rule, severity, rows, failed, sample);
-
 -- name: touched_days
 -- Days of the table on which files were loaded, replaced or taken away since a moment, newest first; those between
 -- the first and the last row of a file count.

@@ -39,22 +39,6 @@ SELECT etl_file_id, suite, rule, count(*) AS failed
 FROM pg_temp.staged_bad
 GROUP BY etl_file_id, suite, rule;
 
--- name: forget_results
--- Forget what the gate found in a batch.
-DELETE FROM etl.expectation_result WHERE batch_id = :batch;
-
--- name: record
--- Store what the gate found in a batch: one row per rule, and one per file in which it failed.
-INSERT INTO etl.expectation_result (run_id, batch_id, etl_file_id, suite, rule, severity, success, rows, failed, sample)
-SELECT
-    :run, :batch, result.etl_file_id, result.suite, result.rule, result.severity, result.failed = 0, result.rows,
-    result.failed, result.sample
-FROM
-    unnest(
-        CAST(:files AS bigint []), CAST(:suites AS text []), CAST(:rules AS text []), CAST(:severities AS text []),
-        CAST(:rows AS bigint []), CAST(:failed AS bigint []), CAST(:samples AS jsonb [])
-    ) AS result (etl_file_id, suite, rule, severity, rows, failed, sample);
-
 -- name: bad_examples
 -- The first bad rows of each rule and file.
 SELECT rule, etl_file_id, etl_line

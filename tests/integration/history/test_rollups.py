@@ -190,6 +190,9 @@ def test_a_long_text_keeps_no_hour_from_its_rollup(
     maintenance.refresh(store)
     assert ask(MARKED) == []
     service = "length(network_application)"
-    assert ask(f"SELECT connections::int, {service} FROM zeek.conn_hour WHERE {service} > 90") == [(5, 93), (5, 93)]
+    assert ask(f"SELECT connections::int, {service} FROM zeek.conn_hour WHERE {service} > 90") == [
+        (5, 93),
+        (5, 93),
+    ]
     maintenance.seal(store, [date(2026, 3, 1)])
     assert faults() == []

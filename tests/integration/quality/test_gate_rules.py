@@ -15,6 +15,7 @@ from etl.errors import EnvironmentProblem, PermanentError
 from etl.fields import REQUIRED, STANDARD_NAMES
 from etl.loading.batch import Batch
 from etl.quality import gate, gx, rules
+from etl.quality.results import EXAMPLES, RuleResult
 
 GOOD = {
     "@timestamp": "2026-03-01 08:00:00+00",
@@ -112,7 +113,7 @@ def stage(connection: Connection, rows: list[dict[str, Any]], rejects: list[str]
         )
 
 
-def judge(store: Store, rows: int) -> tuple[dict[str, gate.Outcome], dict[str, list[int]]]:
+def judge(store: Store, rows: int) -> tuple[dict[str, RuleResult], dict[str, list[int]]]:
     """Outcomes by rule, and lines of staged_bad by rule."""
     with store.loading() as connection, connection.begin():
         Batch(batch_id=1, connection=connection).bind()
@@ -136,7 +137,7 @@ def test_good_rows_pass_every_rule(store: Store) -> None:
         stage(connection, rows)
     outcomes, bad = judge(store, len(rows))
     assert bad == {}
-    assert {name: outcome.total for name, outcome in outcomes.items() if outcome.total} == {}
+    assert {name: outcome.failed for name, outcome in outcomes.items() if outcome.failed} == {}
     assert set(outcomes) >= {*BAD, *UNREADABLE}
 
 
@@ -152,13 +153,13 @@ def test_each_bad_row_is_found_by_its_rule_alone_with_its_line(store: Store) -> 
     outcomes, bad = judge(store, len(rows) + len(UNREADABLE))
     warned = {r.name for r in rules.rules("gate") if r.severity == "warning"}
     assert bad == {rule: lines for rule, lines in expected.items() if rule not in warned}
-    failed = {name: outcome.total for name, outcome in outcomes.items() if outcome.total}
+    failed = {name: outcome.failed for name, outcome in outcomes.items() if outcome.failed}
     assert failed == {
         **{rule: len(lines) for rule, lines in expected.items()},
         **dict.fromkeys(UNREADABLE, 1),
     }
     for rule, lines in expected.items():
-        assert [e["line"] for e in outcomes[rule].examples] == lines[: gate.EXAMPLES]
+        assert [e["line"] for e in outcomes[rule].examples] == lines[:EXAMPLES]
     assert outcomes["enum.network_connection_state"].examples[0]["value"] == "REG"
     assert outcomes["type.src_port"].examples[0]["raw"] == "<script>\\377"
 
