@@ -34,7 +34,7 @@ def test_checks_report_and_notice(airflow: Airflow, database_url: str, tmp_path:
     ]
     assert not told.exists()
 
-    # a file that is turned down is told once, and not again by the next run
+    # a refused file is notified once, and not again by the next run
     write(logs / "conn.11:00:00-12:00:00.log", tsv([flow(i, conn_state="REG") for i in range(40)]))
     assert airflow.run(database_url, logs.parent).state == "failed"
     failing = {**notifier, "arguments": {**arguments, "fail": True}}
@@ -45,5 +45,5 @@ def test_checks_report_and_notice(airflow: Airflow, database_url: str, tmp_path:
     title, _, problems = told.read_text().partition("|")
     assert title == "2 new problems with Zeek conn logs"
     assert "conn.11:00:00-12:00:00.log refused: not one of its 40 rows is good" in problems
-    assert "conn_enums/enum.network_connection_state failed for 40 of 40 rows" in problems
+    assert "conn_enums/enum.network_connection_state failed for 40 of 121 rows" in problems
     assert ask(database_url, "SELECT count(*) FROM etl.problem WHERE notified_at IS NOT NULL") == [(2,)]
