@@ -69,7 +69,7 @@ class Names:
         """Columns by which rows of other logs are known."""
         self.roots = frozenset({"id", *(column.partition(".")[0] for column in aliases if "." in column)})
         """Keys of nested objects whose members are columns: ``{"id": {"orig_h": …}}`` is ``id.orig_h``."""
-        self._streams = {LOG, *(stream.lower() for stream in conn_streams)}
+        self.streams = {LOG, *(stream.lower() for stream in conn_streams)}
         self._aliases = dict(aliases)
         self._known: dict[str, tuple[str | None, int]] = {}
 
@@ -103,7 +103,7 @@ class Names:
 
     def is_own(self, stream: str) -> bool:
         """Whether the rows of a stream are of this log."""
-        return stream.lower() in self._streams
+        return stream.lower() in self.streams
 
     def is_stream_name(self, column: str, value: str) -> bool:
         """Whether a value of one of ``STREAM_COLUMNS`` names a stream."""

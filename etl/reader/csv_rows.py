@@ -7,10 +7,11 @@ again, which is read as always: ``csv:,`` has the separator, ``header`` stands f
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from etl.fields import REQUIRED
+from etl.fields import BY_ZEEK, REQUIRED
 from etl.mapping.names import Names
 from etl.mapping.values import Fault
 from etl.reader.chunks import Chunk
@@ -24,19 +25,25 @@ _FEW = 5
 _ENOUGH = 4
 """Required fields by which a line is known as a header."""
 _ENOUGH_OF_OTHERS = 2
+_BOOLEANS = {"True": "T", "False": "F", "TRUE": "T", "FALSE": "F"}
+_SET = "set"
+_EMPTY = "(empty)"
+_WHOLE = re.compile(r"([0-9]+)\.0+")
 
 
 class PlainRows:
     """Writes the lines of one file as Zeek's TSV."""
 
-    def __init__(self, step: str, names: Names) -> None:
-        """``step`` as ``learnt`` returned it."""
+    def __init__(self, step: str, names: Names, columns: Sequence[str] = ()) -> None:
+        """``step`` as ``learnt`` returned it; ``columns`` of a header that was met already."""
         self.steps = (step,)
         self._names = names
         self._separator = "\t" if step == HEADER else step.removeprefix(CSV)
         self._is_quoted = step != HEADER
         self._first: bytes | None = None
         """The header line, once it was met."""
+        self._types = self._types_of(columns)
+        """Standard types of its columns; "" beyond the dictionary."""
 
     def inner(self, line: bytes) -> bytes:
         """Return one line as a row or a header of TSV.
@@ -49,10 +56,22 @@ class PlainRows:
             names = [name.strip() for name in _split(line, self._separator)]
             if is_header(names, self._names):
                 self._first = line
+                self._types = self._types_of(names)
                 return b"\t".join([b"#fields", *(_escaped(name) for name in names)])
         if not self._is_quoted or b"\0" in line:
             return line
-        return b"\t".join(_cell(cell) for cell in _split(line, self._separator))
+        cells = _split(line, self._separator)
+        if len(cells) == len(self._types):
+            cells = [_as_zeek_writes(cell, type_) for cell, type_ in zip(cells, self._types, strict=True)]
+        return b"\t".join(map(_cell, cells))
+
+    def _types_of(self, columns: Sequence[str]) -> list[str]:
+        fields = self._names.resolve(columns)
+        known = {column: BY_ZEEK[field] for column, field in fields.items()}
+        return [
+            "" if (field := known.get(column)) is None else _SET if field.is_set else field.standard_type
+            for column in columns
+        ]
 
     def _may_be_header(self, line: bytes) -> bool:
         """Rows begin with a time, headers with a name: a digit is enough to tell."""
@@ -116,6 +135,17 @@ def _split(line: bytes, separator: str) -> list[str]:
         return next(csv.reader([text], delimiter=separator, strict=True), [])
     except csv.Error:
         raise Bad("not_csv") from None
+
+
+def _as_zeek_writes(cell: str, type_: str) -> str:
+    """Values as other programs write them: ``True``, ``443.0`` where a column has unset values, ``['C1', 'C2']``."""
+    if type_ == "boolean":
+        return _BOOLEANS.get(cell, cell)
+    if type_ == "integer" and (whole := _WHOLE.fullmatch(cell)):
+        return whole[1]
+    if type_ == _SET and cell[:1] + cell[-1:] in {"[]", "{}"}:
+        return ",".join(element.strip(" '\"") for element in cell[1:-1].split(",")) or _EMPTY
+    return cell
 
 
 def _cell(text: str) -> bytes:

@@ -50,6 +50,7 @@ _SHAPES = {
     "nul_byte": "broken by NUL bytes",
 }
 """Reasons that tell of a line's shape. If most lines have the same one, the file is not in the format that it seems."""
+_SHAPE_HINTS = {"invalid_utf8": "iconv -f LATIN1 -t UTF-8 FILE | conn-etl ingest -"}
 
 
 class ConnReader:
@@ -159,7 +160,10 @@ class ConnReader:
             count = self._reasons[reason]
             rest = self._rows - others - count
             if count >= _FEW and count >= rest + _MORE:
-                raise NotAConnLog(f"{count:,} of its {self._rows - others:,} lines are {shape}")
+                raise NotAConnLog(
+                    f"{count:,} of its {self._rows - others:,} lines are {shape}",
+                    hint=_SHAPE_HINTS.get(reason),
+                )
 
     # --- one block ---------------------------------------------------------------------------------------------
 
@@ -197,7 +201,7 @@ class ConnReader:
             self._source = _source(self._detected, self._names)
         assert self._source is not None
         if b"\0" in chunk.data:
-            chunk = torn_apart(chunk, self._source.is_whole, self._holes)
+            chunk = torn_apart(chunk, self._source.whole_in(chunk), self._holes)
         if self._detected.unwrap:
             chunk, faults = self._detected.unwrap.unwrapped(chunk)
             if faults:

@@ -32,7 +32,7 @@ def unwrapper(format_: Format, names: Names, *, keep_wrapper: bool = False) -> U
     if format_.kind == "json":
         return wrapping.Wrapping(format_.wrapping, names, keep=keep_wrapper) if format_.wrapping else None
     plain = next((s for s in format_.wrapping if s == csv_rows.HEADER or s.startswith(csv_rows.CSV)), None)
-    return csv_rows.PlainRows(plain, names) if plain else None
+    return csv_rows.PlainRows(plain, names, format_.fields) if plain else None
 
 
 def detect(data: bytes, names: Names, *, keep_wrapper: bool = False) -> Detected:
@@ -51,7 +51,7 @@ def detect(data: bytes, names: Names, *, keep_wrapper: bool = False) -> Detected
     if not any(line.lstrip(b" \t\x1e").startswith((b"{", b"[")) or wrapping.prefix(line) for line in lines):
         raise signatures.unknown(data)
     sample = data[:_SAMPLE_BYTES].split(b"\n", _SAMPLE)[:_SAMPLE]
-    if steps := wrapping.learnt([*sample[:_FIRST], *sample[_FIRST::_EACH]], names):
+    if steps := wrapping.learnt([*sample[:_FIRST], *sample[_FIRST::_EACH]], names, data):
         wrapped = replace(JSON, wrapping=steps)
         return Detected(format=wrapped, unwrap=unwrapper(wrapped, names, keep_wrapper=keep_wrapper))
     return Detected(format=JSON)

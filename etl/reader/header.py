@@ -42,6 +42,8 @@ def headed(before: Format, line: bytes) -> Format:
     if name in {"open", "close"}:  # the sensor's local time, which nothing here depends on
         return before
     many = name in {"fields", "types"}
+    if name == "path":  # which has blanks around it where a terminal made blanks of the tabs
+        value = value.strip()
     change: dict[str, Any] = {
         name: tuple(map(unescaped, value.split(separator))) if many else unescaped(value)
     }

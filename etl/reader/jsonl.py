@@ -7,7 +7,7 @@ the letter are read by a further schema if they are many (a log that mixes forms
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -75,9 +75,9 @@ class JsonSource:
             self._rows += block.frame.height if block.frame is not None else 0
             yield block if chunk.ended else _unterminated(block, chunk.first + chunk.lines - 1)
 
-    def is_whole(self, line: bytes) -> bool:
-        """Whether bytes are one whole row."""
-        return bool(objects([line]))
+    def whole_in(self, _chunk: Chunk) -> Callable[[bytes], bool]:
+        """Return what tells whether bytes of a chunk are one whole row."""
+        return lambda line: bool(objects([line]))
 
     def finish(self) -> None:
         """Judge the file as a whole.

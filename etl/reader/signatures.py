@@ -28,6 +28,7 @@ _NO_LOGS: tuple[tuple[bytes, str, str | None], ...] = (
     (b"\xff\xd8\xff", "a picture", None),
     (b"GIF8", "a picture", None),
     (b"<!DOCTYPE", "a web page", None),
+    (b"<!doctype", "a web page", None),
     (b"<html", "a web page", None),
     (b"-----BEGIN ", "a key or a certificate", None),
     (b"#!", "a script", None),
@@ -76,6 +77,9 @@ _TAR_MARK = slice(257, 262)
 _SEARCHED = 1 << 16
 _WIDE_ENOUGH = 8
 _LISTS_DEPTH = 3
+_PREFIXED_LINES = 20
+_ARRAY = re.compile(rb"\[\s*(?:$|[{\[\"\],]|-?\d+(?:\.\d+)?\s*(?:[,\]]|$))(?![^{]*\]\W+\{)")
+"""The beginning of an array; ``[2026-03-01] {`` is a prefix, and ``[zeek]`` the section of a settings file."""
 _UNPACK_ARRAY = "jq -c '.[]' FILE | conn-etl ingest -"
 
 
@@ -98,6 +102,11 @@ def refuse(data: bytes) -> None:
         raise NotAConnLog(
             f"{form} without a byte-order mark", hint=f"iconv -f {form} -t UTF-8 FILE | conn-etl ingest -"
         )
+    text = data.strip(b"\r\n")
+    if b"\r" in text and b"\n" not in text:
+        raise NotAConnLog(
+            "lines that end in a carriage return alone", hint="tr '\\r' '\\n' < FILE | conn-etl ingest -"
+        )
     lines = [line for line in data[:_SEARCHED].split(b"\n")[:100] if line.strip()]
     if lines and all(map(_CHECKSUM.fullmatch, lines[:-1] or lines)) and not b"".join(lines).isdigit():
         raise NotALog("a list of checksums")
@@ -109,6 +118,11 @@ def unknown(data: bytes) -> NotAConnLog:
         return NotAConnLog("XML", hint="write it as JSON lines first, one object on each line")
     if b"\0" in data[:_SEARCHED]:
         return NotAConnLog("binary data")
+    if _has_prefixes(data[:_SEARCHED].split(b"\n")[:_PREFIXED_LINES]):
+        return NotAConnLog(
+            "JSON after a prefix that is not known on each line",
+            hint="grep -o '{\".*}' FILE | conn-etl ingest -",
+        )
     return NotAConnLog(
         "neither Zeek TSV (no header), nor CSV with Zeek's names in its first line, nor JSON lines"
     )
@@ -133,17 +147,16 @@ def refuse_json_shape(sample: Sequence[bytes], found: Sequence[dict[str, Any]], 
     Raises:
         NotAConnLog: with the command that makes JSON lines of it.
     """
-    first = next((line.strip() for line in sample if line.strip()), b"")
-    if found:
+    filled = [line.strip() for line in sample if line.strip()]
+    first = filled[0] if filled else b""
+    if 2 * len(found) >= len(filled):
         if len(found) == 1 and (way := next(_lists(found[0], names, "", _LISTS_DEPTH), None)):
             raise NotAConnLog(
                 f"one object with the rows in its list {way}",
                 hint=f"jq -c '{way}[]' FILE | conn-etl ingest -",
             )
         return
-    if first.startswith(b"["):
-        if first.startswith(b"[\0"):
-            return
+    if _ARRAY.match(first):
         raise NotAConnLog(
             "a JSON array, or pretty-printed JSON: a conn log has one object on each line", hint=_UNPACK_ARRAY
         )
@@ -154,14 +167,29 @@ def refuse_json_shape(sample: Sequence[bytes], found: Sequence[dict[str, Any]], 
         )
     if _begins_with_several(first):
         raise joined_objects()
-    if all(line.strip().endswith(b"},") for line in sample[:-1] or sample):
+    if all(line.endswith(b"},") for line in filled[:-1] or filled):
         raise NotAConnLog(
             "JSON objects with a comma after each", hint="sed 's/,$//' FILE | conn-etl ingest -"
         )
     if first.startswith(b"\x1e"):
         raise NotAConnLog("a JSON text sequence (RFC 7464)", hint="tr -d '\\036' < FILE | conn-etl ingest -")
-    if not first.startswith((b'{"', b"{ ")):
-        raise unknown(first)
+    if not found and not first.startswith((b'{"', b"{ ", b"[\0")):
+        raise unknown(b"\n".join(filled))
+
+
+def _has_prefixes(lines: Sequence[bytes]) -> bool:
+    """Whether most lines hold an object after something else."""
+    filled = [line for line in lines if line.strip()]
+    starts = [line.find(b'{"') for line in filled]
+    held = sum(at > 0 and _is_object(line[at:]) for line, at in zip(filled, starts, strict=True))
+    return 2 * held > len(filled)
+
+
+def _is_object(text: bytes) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _lists(members: dict[str, Any], names: Names, way: str, depth: int) -> Iterator[str]:

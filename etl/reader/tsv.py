@@ -8,7 +8,7 @@ prints them to one stream, cannot be told apart, and refuse the file.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from etl.errors import MissingColumn, NotAConnLog, OtherLog, TooLarge
@@ -53,10 +53,15 @@ class TsvSource:
         if self._other and not self._own:
             raise OtherLog(self._what_other())
 
-    def is_whole(self, line: bytes) -> bool:
-        """Whether bytes are one whole row, as far as their number of cells tells."""
-        separator = (self.format.separator or "\t").encode()
-        return bool(self.format.fields) and line.count(separator) == len(self.format.fields) - 1
+    def whole_in(self, chunk: Chunk) -> Callable[[bytes], bool]:
+        """Return what tells whether bytes of a chunk are one whole row: as many cells as a header has columns."""
+        format_, separators = self.format, set()
+        for run in (None, *runs(chunk)):
+            if run is not None and run.hash and is_header(run.data):
+                format_ = headed(format_, run.data)
+            if format_.fields:
+                separators.add(((format_.separator or "\t").encode(), len(format_.fields) - 1))
+        return lambda line: any(line.count(separator) == count for separator, count in separators)
 
     def finish(self) -> None:
         """Judge the file as a whole.

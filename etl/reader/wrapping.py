@@ -12,6 +12,7 @@ A line keeps its number, and its bytes as they are in the log: only what the rea
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -31,7 +32,21 @@ from etl.reader.json_exact import Bad, flat_keys
 PREFIX = "prefix"
 KEY = "key:"
 DEPTH = 3
-KEYS = ("_raw", "_source", "result", "event", "original", "json", "message", "log", "MESSAGE", "data", "zeek")
+KEYS = (
+    *(
+        "_raw",
+        "_source",
+        "result",
+        "event",
+        "original",
+        "event.original",
+        "json",
+        "message",
+        "log",
+        "MESSAGE",
+    ),
+    *("data", "zeek", "payload", "value", "record", "body", "line", "short_message", "full_message"),
+)
 """Keys that shippers put a row under, beside the stream's own name; the first that holds a row is it."""
 _ENOUGH = 4
 """Required fields by which an object is known as a row."""
@@ -118,12 +133,14 @@ class Wrapping:
         return replace(chunk, data=b"\n".join(lines), _ends=[]), faults
 
 
-def learnt(lines: Sequence[bytes], names: Names) -> tuple[str, ...]:
-    """Return the steps that most lines of a sample of JSON are wrapped in; none for plain rows.
+def learnt(lines: Sequence[bytes], names: Names, data: bytes = b"") -> tuple[str, ...]:
+    """Return the steps that most rows in a sample of JSON are wrapped in; none for plain rows.
+
+    ``data`` is what the sample was taken from: where the sample has other streams alone, it may have a row of this log.
 
     Raises:
         OtherLog: each line holds a row of another stream under its name.
-        NotAConnLog: the lines hold Zeek's TSV, which means nothing without its header.
+        NotAConnLog: the lines hold Zeek's TSV, which means nothing without its header, or rows under an unknown key.
     """
     steps: tuple[str, ...] = ()
     filled = [line for line in lines if line.strip()]
@@ -132,20 +149,25 @@ def learnt(lines: Sequence[bytes], names: Names) -> tuple[str, ...]:
         steps = (PREFIX,)
         filled = [line[length:] for line, length in zip(filled, lengths, strict=True)]
     found = [members for line in filled if (members := _decoded(line)) is not None]
-    known = [_way(members, names) for members in found]
-    ways = Counter(way for way in known if way is not None)
-    other = known.count(None)
-    if found and other == len(found):
+    if found and all(not is_row(members, names) and _other_stream(members, names) for members in found):
+        if own := _own_way(data, names):
+            return steps + own
         raise OtherLog(f"a log of {next(iter(found[0]))}, not of {LOG}")
+    ways = Counter(way for members in found if (way := _way(members, names)) is not None)
     way, count = max(ways.items(), key=lambda item: item[1], default=((), 0))
-    if 2 * count <= len(found) - other:
+    if 2 * count <= ways.total():
         way = ()
     if not way and (key := _tsv_key(found)):
         raise NotAConnLog(
             f"lines of Zeek TSV inside the key {key}",
             hint=f"unpack them with their header first: jq -r .{key} FILE | conn-etl ingest -",
         )
-    return steps + tuple(f"{KEY}{key}" for key in way)
+    if not ways and (key := _unknown_key(found, names)):
+        raise NotAConnLog(
+            f"rows inside the key {key}",
+            hint=f"jq -r '.[{json.dumps(key)}]|tostring' FILE | conn-etl ingest -",
+        )
+    return steps + _steps(way)
 
 
 def prefix(line: bytes) -> int:
@@ -163,27 +185,50 @@ def is_row(members: dict[str, Any], names: Names) -> bool:
 
 
 def _way(members: dict[str, Any], names: Names) -> tuple[str, ...] | None:
-    """The keys that lead to the row; () for a plain row or none, None for a row of another stream."""
-    if is_row(members, names):
-        return ()
-    if _other_stream(members, names):
-        return None
-    return next(_ways(members, names, DEPTH), ())
+    """The keys that lead to the row; () for a plain row, None where there is none of any log."""
+    return () if is_row(members, names) else next(_ways(members, names, DEPTH), None)
+
+
+def _own_way(data: bytes, names: Names) -> tuple[str, ...]:
+    """The step to the first row of this log among wrapped rows of others; none where there is no such row."""
+    streams = b"|".join(re.escape(stream.encode()) for stream in sorted(names.streams))
+    found = re.search(rb'\{\s*"(?:%s)"\s*:.*' % streams, data, re.IGNORECASE)
+    members = _decoded(found[0]) if found else None
+    return _steps(_way(members, names) or ()) if members else ()
+
+
+def _steps(way: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{KEY}{key}" for key in way)
+
+
+def _unknown_key(found: Sequence[dict[str, Any]], names: Names) -> str | None:
+    """A key that holds rows, and is none of those that are known."""
+    for members in found:
+        for key, value in members.items():
+            inner = _inner(value)
+            if inner is not None and is_row(inner, names):
+                return key
+    return None
 
 
 def _ways(members: dict[str, Any], names: Names, depth: int) -> Iterator[tuple[str, ...]]:
     own = [key for key in members if names.is_own(key)]
     for key in (*own, *(key for key in KEYS if key in members)):
-        inner = members[key]
-        if isinstance(inner, str):
-            inner = _decoded(inner.encode("utf-8", "surrogatepass")) if "{" in inner[:100] else None
-        if not isinstance(inner, dict):
+        inner = _inner(members[key])
+        if inner is None:
             continue
         if depth > 1:
             deeper = _ways(inner, names, depth - 1)
             yield from ((key, *way) for way in deeper if "_raw" in way or not is_row(inner, names))
         if is_row(inner, names):
             yield (key,)
+
+
+def _inner(value: object) -> dict[str, Any] | None:
+    """The object that a value is, or that it holds as text."""
+    if isinstance(value, str):
+        return _decoded(value.encode("utf-8", "surrogatepass")) if "{" in value[:100] else None
+    return value if isinstance(value, dict) else None
 
 
 def _other_stream(members: dict[str, Any], names: Names) -> bool:
@@ -232,8 +277,6 @@ def _row(value: bytes) -> bytes:
 
 def _is_repeated(line: bytes, key: str) -> bool:
     """Whether the outermost object has a key twice: the last one would win in silence."""
-    import json
-
     seen: list[int] = []
 
     def pairs(found: list[tuple[str, Any]]) -> None:
