@@ -77,6 +77,7 @@ _TAR_MARK = slice(257, 262)
 _SEARCHED = 1 << 16
 _WIDE_ENOUGH = 8
 _LISTS_DEPTH = 3
+_FEWEST_ACTIONS = 2
 _PREFIXED_LINES = 20
 _ARRAY = re.compile(rb"\[\s*(?:$|[{\[\"\],]|-?\d+(?:\.\d+)?\s*(?:[,\]]|$))(?![^{]*\]\W+\{)")
 """The beginning of an array; ``[2026-03-01] {`` is a prefix, and ``[zeek]`` the section of a settings file."""
@@ -155,6 +156,11 @@ def refuse_json_shape(sample: Sequence[bytes], found: Sequence[dict[str, Any]], 
                 f"one object with the rows in its list {way}",
                 hint=f"jq -c '{way}[]' FILE | conn-etl ingest -",
             )
+        if sum(_is_bulk_action(members) for members in found) >= _FEWEST_ACTIONS:
+            raise NotAConnLog(
+                "requests for Elasticsearch's bulk interface, where a line before each row says what to do with it",
+                hint="jq -c 'select((.index // .create) | not)' FILE | conn-etl ingest -",
+            )
         return
     if _ARRAY.match(first):
         raise NotAConnLog(
@@ -175,6 +181,11 @@ def refuse_json_shape(sample: Sequence[bytes], found: Sequence[dict[str, Any]], 
         raise NotAConnLog("a JSON text sequence (RFC 7464)", hint="tr -d '\\036' < FILE | conn-etl ingest -")
     if not found and not first.startswith((b'{"', b"{ ", b"[\0")):
         raise unknown(b"\n".join(filled))
+
+
+def _is_bulk_action(members: dict[str, Any]) -> bool:
+    """``{"index":{"_index":"zeek"}}``."""
+    return len(members) == 1 and any(isinstance(members.get(key), dict) for key in ("index", "create"))
 
 
 def _has_prefixes(lines: Sequence[bytes]) -> bool:
@@ -211,7 +222,7 @@ def _is_open(line: bytes) -> bool:
     """Whether a line is the beginning of an object that goes on: ``{"ts": 1,`` or ``{ "ts":``."""
     try:
         json.loads(line + b'"x":0}' if line.rstrip().endswith(b",") else line + b"0}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return line == b"{"
     return True
 

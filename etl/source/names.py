@@ -52,6 +52,10 @@ _DOCUMENTS = (
     *(".pid", ".lock", ".swp"),
 )
 
+_TEXTS = re.compile(
+    r"(?:readme|licen[cs]e|copying|changelog|authors|makefile|dockerfile)(?:\.txt)?|thumbs\.db"
+)
+"""Texts that people put beside logs, by their whole names."""
 _STEM = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*")
 """The words before the first dot."""
 _MAKER = re.compile(r"(?:zeek|bro|corelight)[._-](?=[a-z])")
@@ -97,8 +101,9 @@ def _names_conn_too(name: str, stream: str) -> bool:
 
 
 def is_document(name: str) -> bool:
-    """Whether a file's name ends as only documents, programs and their settings do, whose text has no signature."""
-    return name.lower().endswith(_DOCUMENTS)
+    """Whether a file's name is one of documents, programs and their settings alone, whose text has no signature."""
+    written = name.lower()
+    return written.endswith(_DOCUMENTS) or _TEXTS.fullmatch(written) is not None
 
 
 def base(name: str) -> str:

@@ -28,6 +28,7 @@ NO_LOGS: dict[str, tuple[bytes, str]] = {
     "report.doc": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), "document"),
 }
 DOCUMENTS = ["README.md", "rotate.sh", "local.zeek", "notes.rst", "conn.log.sha256", "node.cfg", "index.html"]
+DOCUMENTS += ["README", "README.txt", "LICENSE", "Makefile"]
 REFUSED: dict[str, bytes] = {
     # may hold a log, in another form: nothing is passed over in silence
     "app.ndjson": b'{"level":"info","name":"a"}\n{"level":"warn","name":"b"}\n' * 5,
