@@ -17,6 +17,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -53,6 +54,8 @@ _ENOUGH = 4
 _MOST = 0.9
 """Share of the sample's lines that have a prefix, so that one torn line does not refuse a file."""
 _TABS = 8
+_CANDIDATES = 20
+"""Lines that may hold the first row of this log, among rows of others."""
 
 _CLOCK = r"\d\d:\d\d:\d\d(?:[.,]\d+)?"
 _MOMENT = (
@@ -103,10 +106,10 @@ class Wrapping:
         except (msgspec.DecodeError, RecursionError):
             raise Bad("nul_byte" if b"\0" in line else "not_json") from None
         if key not in members:
-            if _other_stream(members, self._names):
-                raise Bad("other_log")
             if is_row(members, self._names):
                 return line
+            if _other_stream(members, self._names):
+                raise Bad("other_log")
             raise Bad("no_row_inside")
         if line.count(f'"{key}"'.encode()) > 1 and _is_repeated(line, key):
             raise Bad("duplicate_key")
@@ -149,11 +152,13 @@ def learnt(lines: Sequence[bytes], names: Names, data: bytes = b"") -> tuple[str
         steps = (PREFIX,)
         filled = [line[length:] for line, length in zip(filled, lengths, strict=True)]
     found = [members for line in filled if (members := _decoded(line)) is not None]
-    if found and all(not is_row(members, names) and _other_stream(members, names) for members in found):
+    ways = Counter(way for members in found if (way := _way(members, names)) is not None)
+    others = [] if ways else [_other_stream(members, names) for members in found]
+    if any(others):
         if own := _own_way(data, names):
             return steps + own
-        raise OtherLog(f"a log of {next(iter(found[0]))}, not of {LOG}")
-    ways = Counter(way for members in found if (way := _way(members, names)) is not None)
+        if all(others):
+            raise OtherLog(f"a log of {others[0]}, not of {LOG}")
     way, count = max(ways.items(), key=lambda item: item[1], default=((), 0))
     if 2 * count <= ways.total():
         way = ()
@@ -162,7 +167,7 @@ def learnt(lines: Sequence[bytes], names: Names, data: bytes = b"") -> tuple[str
             f"lines of Zeek TSV inside the key {key}",
             hint=f"unpack them with their header first: jq -r .{key} FILE | conn-etl ingest -",
         )
-    if not ways and (key := _unknown_key(found, names)):
+    if not (ways or any(others)) and (key := _unknown_key(found, names)):
         raise NotAConnLog(
             f"rows inside the key {key}",
             hint=f"jq -r '.[{json.dumps(key)}]|tostring' FILE | conn-etl ingest -",
@@ -192,9 +197,13 @@ def _way(members: dict[str, Any], names: Names) -> tuple[str, ...] | None:
 def _own_way(data: bytes, names: Names) -> tuple[str, ...]:
     """The step to the first row of this log among wrapped rows of others; none where there is no such row."""
     streams = b"|".join(re.escape(stream.encode()) for stream in sorted(names.streams))
-    found = re.search(rb'\{\s*"(?:%s)"\s*:.*' % streams, data, re.IGNORECASE)
-    members = _decoded(found[0]) if found else None
-    return _steps(_way(members, names) or ()) if members else ()
+    named = re.compile(rb'"(?:%s)"\s*:\s*[{"]' % streams, re.IGNORECASE)
+    for found in islice(named.finditer(data), _CANDIDATES):
+        line = data[data.rfind(b"\n", 0, found.start()) + 1 :].partition(b"\n")[0]
+        members = _decoded(line[line.find(b"{") :])
+        if members is not None and (way := _way(members, names)):
+            return _steps(way)
+    return ()
 
 
 def _steps(way: Sequence[str]) -> tuple[str, ...]:
@@ -231,13 +240,15 @@ def _inner(value: object) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _other_stream(members: dict[str, Any], names: Names) -> bool:
-    """Whether the only member is a row under the name of another stream: ``{"dns": {…}}``."""
-    if len(members) != 1:
-        return False
-    ((key, value),) = members.items()
-    is_object = bytes(value)[:1] == b"{" if isinstance(value, msgspec.Raw) else isinstance(value, dict)
-    return is_object and is_stream(key.lower()) and not names.is_own(key)
+def _other_stream(members: dict[str, Any], names: Names) -> str | None:
+    """The other stream whose row a line has under its name: ``{"dns": {…}}``, also beside keys of a shipper."""
+    for key, value in members.items():
+        if not is_stream(key.lower()) or names.is_own(key):
+            continue
+        inner = _decoded(bytes(value)) if isinstance(value, msgspec.Raw) else value
+        if isinstance(inner, dict) and (len(members) == 1 or "ts" in inner):
+            return key
+    return None
 
 
 def _tsv_key(found: Sequence[dict[str, Any]]) -> str | None:
