@@ -141,7 +141,7 @@ def _as_zeek_writes(cell: str, type_: str) -> str:
     """Values as other programs write them: ``True``, ``443.0`` where a column has unset values, ``['C1', 'C2']``."""
     if type_ == "boolean":
         return _BOOLEANS.get(cell, cell)
-    if type_ == "integer" and (whole := _WHOLE.fullmatch(cell)):
+    if type_ == "integer" and "." in cell and (whole := _WHOLE.fullmatch(cell)):
         return whole[1]
     if type_ == _SET and cell[:1] + cell[-1:] in {"[]", "{}"}:
         return ",".join(element.strip(" '\"") for element in cell[1:-1].split(",")) or _EMPTY
