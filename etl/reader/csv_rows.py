@@ -28,6 +28,8 @@ _ENOUGH_OF_OTHERS = 2
 _BOOLEANS = {"True": "T", "False": "F", "TRUE": "T", "FALSE": "F"}
 _SET = "set"
 _EMPTY = "(empty)"
+_OF_OTHERS = re.compile(rb"True|False|TRUE|FALSE|\.0+(?![0-9.])|[\[{]")
+"""What a line has that may hold a value as other programs than Zeek write it."""
 _WHOLE = re.compile(r"([0-9]+)\.0+")
 
 
@@ -61,7 +63,7 @@ class PlainRows:
         if not self._is_quoted or b"\0" in line:
             return line
         cells = _split(line, self._separator)
-        if len(cells) == len(self._types):
+        if len(cells) == len(self._types) and _OF_OTHERS.search(line):
             cells = [_as_zeek_writes(cell, type_) for cell, type_ in zip(cells, self._types, strict=True)]
         return b"\t".join(map(_cell, cells))
 
