@@ -26,10 +26,9 @@ _ENOUGH = 4
 """Required fields by which a line is known as a header."""
 _ENOUGH_OF_OTHERS = 2
 _BOOLEANS = {"True": "T", "False": "F", "TRUE": "T", "FALSE": "F"}
+_MARKS = (b"True", b"False", b"TRUE", b"FALSE", b"[", b"{", b'.0"')
 _SET = "set"
 _EMPTY = "(empty)"
-_OF_OTHERS = re.compile(rb"True|False|TRUE|FALSE|\.0+(?![0-9.])|[\[{]")
-"""What a line has that may hold a value as other programs than Zeek write it."""
 _WHOLE = re.compile(r"([0-9]+)\.0+")
 
 
@@ -42,6 +41,8 @@ class PlainRows:
         self._names = names
         self._separator = "\t" if step == HEADER else step.removeprefix(CSV)
         self._is_quoted = step != HEADER
+        self._marks = (*_MARKS, b".0" + self._separator.encode())
+        """What a line has that may hold a value as other programs than Zeek write it."""
         self._first: bytes | None = None
         """The header line, once it was met."""
         self._types = self._types_of(columns)
@@ -63,9 +64,13 @@ class PlainRows:
         if not self._is_quoted or b"\0" in line:
             return line
         cells = _split(line, self._separator)
-        if len(cells) == len(self._types) and _OF_OTHERS.search(line):
+        if len(cells) == len(self._types) and (
+            line.endswith(b".0") or any(mark in line for mark in self._marks)
+        ):
             cells = [_as_zeek_writes(cell, type_) for cell, type_ in zip(cells, self._types, strict=True)]
-        return b"\t".join(map(_cell, cells))
+        if b"\\" in line or b"\t" in line:
+            return b"\t".join(map(_cell, cells))
+        return "\t".join([cell or "-" for cell in cells]).encode("utf-8", "surrogateescape")
 
     def _types_of(self, columns: Sequence[str]) -> list[str]:
         fields = self._names.resolve(columns)
