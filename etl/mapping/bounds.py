@@ -28,9 +28,11 @@ LISTED_NAME = 200
 SHOWN = 100
 """Characters of a log's text in a message."""
 
+HEADER_LINES = 10_000
+"""Header lines without ``#fields`` among them; a file with more is refused."""
 HOLE_KEPT = 4_096
 """NUL bytes of one run inside a line that are kept; at the start of a line none are."""
-PACKED_HOLE = 4 << 30
+PACKED_HOLE = 512 << 20
 """NUL bytes that a packed log may unpack to, beyond what the ratio of a bomb allows."""
 
 

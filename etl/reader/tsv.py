@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from etl.errors import MissingColumn, NotAConnLog, OtherLog, TooLarge
 from etl.fields import LOG, REQUIRED
-from etl.mapping.bounds import HEADER_BYTES, HEADER_COLUMNS, SHOWN
+from etl.mapping.bounds import HEADER_BYTES, HEADER_COLUMNS, HEADER_LINES, SHOWN
 from etl.mapping.names import STREAM_COLUMNS, Names
 from etl.mapping.values import Fault
 from etl.reader.chunks import Chunk
@@ -31,6 +31,7 @@ class TsvSource:
         self._names = names
         self._table: Table | None = None
         self._own = self._other = self._is_other_section = self._headless = False
+        self._header_lines = 0
         self._open: dict[str | None, int] = {}
         """Streams whose header came and whose ``#close`` did not, with their number of columns."""
 
@@ -78,6 +79,9 @@ class TsvSource:
         if len(run.data) > HEADER_BYTES:
             raise TooLarge(f"a header line of {len(run.data):,} bytes")
         after = headed(self.format, run.data)
+        self._header_lines = 0 if after.fields else self._header_lines + 1
+        if self._header_lines > HEADER_LINES:
+            raise NotAConnLog(f"{HEADER_LINES:,} header lines and no #fields among them")
         if len(after.fields) > HEADER_COLUMNS:
             raise TooLarge(f"a header of {len(after.fields):,} columns")
         if run.data.startswith(b"#close"):
