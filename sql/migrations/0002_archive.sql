@@ -29,6 +29,11 @@ COMMENT ON COLUMN etl.archive_day.verified_at IS
 COMMENT ON COLUMN etl.archive_day.fault IS 'what the last verification found';
 COMMENT ON COLUMN etl.archive_day.keep_until IS 'retention leaves a restored day alone until then';
 
+COMMENT ON COLUMN etl.archive_day.day IS 'the UTC day';
+COMMENT ON COLUMN etl.archive_day.rows IS 'rows of the export';
+COMMENT ON COLUMN etl.archive_day.bytes IS 'size of the export''s files [bytes]';
+COMMENT ON COLUMN etl.archive_day.exported_at IS 'when it was exported';
+
 CREATE TABLE etl.archive_file (
     path text PRIMARY KEY,
     day date NOT NULL REFERENCES etl.archive_day (day),
@@ -44,3 +49,7 @@ COMMENT ON TABLE etl.archive_file IS 'Parquet files of the archived days';
 COMMENT ON COLUMN etl.archive_file.columns IS
 'column -> [values that are not NULL, their sum (of text: of the lengths in bytes), digest of the values]';
 COMMENT ON COLUMN etl.archive_file.sources IS 'etl_file_id -> rows of that file';
+COMMENT ON COLUMN etl.archive_file.path IS 'where the file is: a path or a URL';
+COMMENT ON COLUMN etl.archive_file.day IS 'the day whose rows it has';
+COMMENT ON COLUMN etl.archive_file.rows IS 'rows in the file';
+COMMENT ON COLUMN etl.archive_file.bytes IS 'size of the file [bytes]';
