@@ -14,7 +14,7 @@ from etl.cli import console as shared
 from etl.cli.console import Json, dump, err, out, store
 from etl.cli.moment import moment_option, ordered
 from etl.cli.tables import relative, table
-from etl.errors import NothingToLoad
+from etl.errors import NothingToLoad, TransientError
 from etl.models import FileState
 
 if TYPE_CHECKING:
@@ -122,7 +122,11 @@ def _check_days(target: Store, summary: Summary, *, quiet: bool) -> None:
     with target.session() as connection:
         added = run_summary.added(connection, summary.run_id)["days"]
     days = [date.fromisoformat(day) for day in sorted(added, reverse=True)[: check.MOST_DAYS]]
-    found = check.failed_rules(target, days, summary.run_id)
+    try:
+        found = check.failed_rules(target, days, summary.run_id)
+    except TransientError as error:  # the rows are in; the checks can run at any time
+        err.print(f"The days were not checked ({error}); run `conn-etl check`.", markup=False, soft_wrap=True)
+        return
     if not quiet:
         check.show(days, found)
 

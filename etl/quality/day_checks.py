@@ -40,6 +40,7 @@ def check_day(store: Store, day: date, run_id: str | None = None) -> list[RuleRe
     with store.loading() as connection:
         measure(connection, day)
         with connection.begin():
+            execute(connection, "locks.checks", day=day)
             address = engine.url_as(connection, store.url, store.settings, "conn-etl checks")
             wanted = under_policy(rules("after"), store.settings.rule_severity)
             results = [
@@ -61,6 +62,7 @@ def measure(connection: Connection, day: date) -> None:
         earlier = [row.day for row in execute(connection, "checks.unmeasured", day=day)]
     for each in [*earlier, day]:
         with connection.begin():
+            execute(connection, "locks.checks", day=each)
             execute(connection, "checks.forget_measures", day=each)
             execute(connection, "session.hash_only")
             execute(connection, "checks.measure", day=each)

@@ -4,6 +4,7 @@
 --   7107  archive: one process at a time exports, verifies, restores (etl/archive)
 --   7105  maintenance: one process at a time keeps history in shape (etl/history/maintenance.py)
 --   7106  alerts: one process at a time notifies
+--   7108  checks of a day: one process at a time measures and checks it; second key: days since 1970-01-01
 --   7101  a batch: one process at a time works on it; second key: its number, modulo 2^31
 --   7102  digests: who brings bytes that several files hold; second key: one of 64 buckets
 --   7103  a day: who changes its rows; second key: days since 1970-01-01
@@ -56,6 +57,10 @@ FROM unnest(CAST(:buckets AS integer [])) AS buckets (bucket);
 -- Whether all of them were free.
 SELECT coalesce(bool_and(pg_try_advisory_xact_lock(7102, bucket)), true)
 FROM unnest(CAST(:buckets AS integer [])) AS buckets (bucket);
+
+-- name: checks
+-- Until the transaction ends.
+SELECT pg_advisory_xact_lock(7108, CAST(:day AS date) - date '1970-01-01');
 
 -- name: days
 -- Until the transaction ends.

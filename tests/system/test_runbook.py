@@ -67,7 +67,8 @@ def test_the_commands_of_the_page(home: Path, tmp_path: Path) -> None:
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     }
-    (tmp_path / "deploy").symlink_to(ROOT / "deploy")
+    for folder in ("deploy", "sql"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
     log = write(tmp_path / "logs" / "conn.log", tsv([*flows(50), flow(50, orig_pkts="many")]))
     ran = []
     for command in COMMANDS:
