@@ -98,7 +98,7 @@ def test_the_commands_of_the_page(home: Path, tmp_path: Path) -> None:
         if words == ["conn-etl", "doctor"]:
             subprocess.run(["conn-etl", "ingest", str(log)], env=env, check=True, capture_output=True)
     assert {"conn-etl migrate", "conn-etl verify", "airflow dags", "pg_restore --clean"} <= set(ran)
-    assert "conn_etl_rows_total" in (tmp_path / "conn_etl.prom").read_text()
+    assert "conn_etl_processed_rows_total" in (tmp_path / "conn_etl.prom").read_text()
     assert difference(env["RESTORED_URL"], [log]) is None
     tables = "SELECT path, state, rows_loaded, rows_quarantined FROM etl.file"
     assert ask(env["RESTORED_URL"], tables) == [(str(log), "published", 50, 1)]
