@@ -36,6 +36,7 @@ def read_again(
         A standard frame (``mapping.frame_schema``) of those that are rows now, and the fault of each other line.
     """
     names = Names(options.aliases, alias_sets=options.alias_sets, conn_streams=options.conn_streams)
+    lines = [(number, line.lstrip(b"\0")) for number, line in lines]  # a hole before the row, as in the file
     inner, faults = _unwrapped(lines, format_, names, options)
     read = _tsv if format_.kind == "tsv" else _json
     raws, more = read(inner, format_, names)
