@@ -9,13 +9,13 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 
 from etl.fields import BY_ZEEK, REQUIRED
 from etl.mapping.names import Names
 from etl.mapping.values import Fault
 from etl.reader.chunks import Chunk
 from etl.reader.json_exact import Bad
+from etl.reader.wrapping import inner_lines
 
 HEADER = "header"
 CSV = "csv:"
@@ -93,19 +93,7 @@ class PlainRows:
         """Return the chunk as TSV, and the faults of lines that are none, blank there."""
         if not self._is_quoted and self._first is not None and not self._has_header(chunk.data):
             return chunk, []
-        lines = chunk.data.split(b"\n")
-        faults: list[Fault] = []
-        for i, line in enumerate(lines):
-            if not line.strip():
-                continue
-            try:
-                lines[i] = self.inner(line)
-            except Bad as bad:
-                lines[i] = b""
-                torn = not chunk.ended and i == len(lines) - 1
-                reason = "unterminated" if torn else bad.reason
-                faults.append(Fault(line=chunk.first + i, field=None, reason=reason))
-        return replace(chunk, data=b"\n".join(lines), _ends=[]), faults
+        return inner_lines(chunk, self.inner)
 
 
 def learnt(lines: Sequence[bytes], names: Names) -> str | None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -121,19 +121,24 @@ class Wrapping:
 
     def unwrapped(self, chunk: Chunk) -> tuple[Chunk, list[Fault]]:
         """Return the chunk with each line's row in its place, and the faults of lines without one, blank there."""
-        lines = chunk.data.split(b"\n")
-        faults: list[Fault] = []
-        for i, line in enumerate(lines):
-            if not line.strip():
-                continue
-            try:
-                lines[i] = self.inner(line)
-            except Bad as bad:
-                lines[i] = b""
-                torn = not chunk.ended and i == len(lines) - 1
-                reason = "unterminated" if torn else bad.reason
-                faults.append(Fault(line=chunk.first + i, field=None, reason=reason))
-        return replace(chunk, data=b"\n".join(lines), _ends=[]), faults
+        return inner_lines(chunk, self.inner)
+
+
+def inner_lines(chunk: Chunk, inner: Callable[[bytes], bytes]) -> tuple[Chunk, list[Fault]]:
+    """Return the chunk with each line as ``inner`` gives it, and the faults of lines that it calls bad, blank there."""
+    lines = chunk.data.split(b"\n")
+    faults: list[Fault] = []
+    for i, line in enumerate(lines):
+        if not line.strip():
+            continue
+        try:
+            lines[i] = inner(line)
+        except Bad as bad:
+            lines[i] = b""
+            torn = not chunk.ended and i == len(lines) - 1
+            reason = "unterminated" if torn else bad.reason
+            faults.append(Fault(line=chunk.first + i, field=None, reason=reason))
+    return replace(chunk, data=b"\n".join(lines), _ends=[]), faults
 
 
 def learnt(lines: Sequence[bytes], names: Names, data: bytes = b"") -> tuple[str, ...]:
