@@ -112,8 +112,8 @@ def cells_of(raw: bytes | memoryview | None, line_format: Mapping[str, Any] | No
 
 
 def _row_of(raw: bytes, line_format: Mapping[str, Any]) -> bytes:
-    """The row without what a shipper wrapped it in; the reader is asked only where something is."""
-    if not line_format.get("wrapping"):
+    """The row without what a shipper wrapped it in and without holes; the reader is asked only where something is."""
+    if not line_format.get("wrapping") and b"\0" not in raw:
         return raw
     from etl.reader.reread import row_within, stored_format
 

@@ -91,12 +91,20 @@ def torn_apart(chunk: Chunk, is_whole: Callable[[bytes], bool], holes: WithoutHo
         return chunk
     lines = chunk.data.split(b"\n")
     for i, line in enumerate(lines):
-        if b"\0" in line and _RUN.search(line):
-            parts = [part for part in _RUN.split(line) if part.strip()]
-            whole = [part for part in parts if is_whole(part)]
-            if len(whole) > 1 or (parts and not whole):
-                continue
-            lines[i] = whole[0] if whole else b""
+        whole = whole_row(line, is_whole)
+        if whole != line:
+            lines[i] = whole
             holes.count += 1
             holes.size += line.count(b"\0")
     return replace(chunk, data=b"\n".join(lines), _ends=[])
+
+
+def whole_row(line: bytes, is_whole: Callable[[bytes], bool]) -> bytes:
+    """Return the one whole row between long runs of NUL in a line, nothing where there are only NULs, else the line."""
+    if b"\0" not in line or _RUN.search(line) is None:
+        return line
+    parts = [part for part in _RUN.split(line) if part.strip()]
+    whole = [part for part in parts if is_whole(part)]
+    if len(whole) == 1:
+        return whole[0]
+    return line if parts else b""

@@ -6,7 +6,7 @@ comes from where the line was kept, and no line can turn the others down.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -18,7 +18,11 @@ from etl.models import Format, ReadOptions
 from etl.reader import json_exact
 from etl.reader.chunks import Chunk
 from etl.reader.formats import unwrapper
+from etl.reader.holes import whole_row
+from etl.reader.jsonl import JsonSource
 from etl.reader.tsv import TsvSource
+
+_NOTHING = Chunk(data=b"", first=1, lines=0)
 
 
 def stored_format(value: Mapping[str, Any]) -> Format:
@@ -36,7 +40,8 @@ def read_again(
         A standard frame (``mapping.frame_schema``) of those that are rows now, and the fault of each other line.
     """
     names = Names(options.aliases, alias_sets=options.alias_sets, conn_streams=options.conn_streams)
-    lines = [(number, line.lstrip(b"\0")) for number, line in lines]  # a hole before the row, as in the file
+    is_whole = _source(format_, names).whole_in(_NOTHING)
+    lines = [(number, _without_holes(line, is_whole)) for number, line in lines]
     inner, faults = _unwrapped(lines, format_, names, options)
     read = _tsv if format_.kind == "tsv" else _json
     raws, more = read(inner, format_, names)
@@ -54,11 +59,24 @@ def read_again(
 
 def row_within(line: bytes, format_: Format) -> bytes:
     """Return the row that a line is wrapped around, as TSV or JSON; the line itself where there is none."""
-    unwrap = unwrapper(format_, Names({}))
+    names = Names({})
+    unwrap = unwrapper(format_, names)
+    line = _without_holes(line, _source(format_, names).whole_in(_NOTHING))
     try:
         return unwrap.inner(line) if unwrap else line
     except json_exact.Bad:
         return line
+
+
+def _source(format_: Format, names: Names) -> TsvSource | JsonSource:
+    source = TsvSource(names) if format_.kind == "tsv" else JsonSource(names)
+    source.format = format_
+    return source
+
+
+def _without_holes(line: bytes, is_whole: Callable[[bytes], bool]) -> bytes:
+    """The line as the file's reader had it: quarantine keeps the NUL bytes within it."""
+    return whole_row(line.lstrip(b"\0"), is_whole)
 
 
 def _unwrapped(
@@ -79,8 +97,7 @@ def _unwrapped(
 def _tsv(
     lines: Sequence[tuple[int, bytes]], format_: Format, names: Names
 ) -> tuple[list[pl.DataFrame], list[Fault]]:
-    source = TsvSource(names)
-    source.format = format_
+    source = _source(format_, names)
     data = b"".join(line + b"\n" for _, line in lines)
     numbers = pl.Series([number for number, _ in lines], dtype=pl.Int64)
     raws: list[pl.DataFrame] = []

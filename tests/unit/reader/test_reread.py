@@ -11,8 +11,10 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from etl.models import Format, ReadOptions
+from etl.quarantine.lines import cells_of
 from etl.reader.files import ConnReader, raw_lines
 from etl.reader.reread import read_again, stored_format
+from tests.logs import flows, json_lines, tsv
 
 CASES = Path(__file__).parents[2] / "data" / "conn"
 WRAPPED = sorted(
@@ -52,8 +54,6 @@ def test_lines_in_a_wrapper_are_read_again(case: str) -> None:
 
 
 def test_cells_of_a_quarantined_line_are_those_of_the_row_within() -> None:
-    from etl.quarantine.lines import cells_of
-
     wrapped = {"kind": "json", "wrapping": ["key:_source"]}
     assert cells_of(b'{"_source":{"uid":"C1","ts":1.5}}', wrapped) == {"uid": "C1", "ts": "1.5"}
     csv = {"kind": "tsv", "separator": "\t", "fields": ["ts", "uid", "service"], "wrapping": ["csv:,"]}
@@ -68,3 +68,23 @@ def test_a_torn_last_line_of_csv_is_found_again() -> None:
         2: b'"1.5","C1","10.0.0.1","1","10.0.0.2"',
         3: b'"2.5","C2","10',
     }
+
+
+@pytest.mark.parametrize("log", [json_lines(flows(3)), tsv(flows(3))], ids=["json", "tsv"])
+@pytest.mark.parametrize(
+    "around",
+    [(b"", b""), (b"torn", b""), (b"", b"torn"), (b"torn", b"torn"), (b"\0" * 20 + b"torn", b"\0" * 5_000)],
+    ids=["holes", "after", "before", "between", "several"],
+)
+def test_a_row_between_holes_is_read_again_as_in_its_file(log: bytes, around: tuple[bytes, bytes]) -> None:
+    before, after = around
+    *lines, row = log.removesuffix(b"#close\t2026-03-01-09-00-00\n").splitlines()
+    data = b"\n".join([*lines, before + b"\0" * 16 + row + b"\0" * 70 + after, b""])
+    frame = pl.concat([block.frame for block in ConnReader(io.BytesIO(data))])
+    assert frame.height == 3
+    number = frame["etl_line"][-1]
+    raw = raw_lines(io.BytesIO(data), [number])[number]
+    again, faults = read_again([(number, raw.raw)], raw.format, ReadOptions())
+    assert faults == []
+    assert_frame_equal(again, frame.tail(1))
+    assert cells_of(raw.raw, raw.format.as_json())["uid"] == frame["event_uid"][-1]
