@@ -298,7 +298,10 @@ def _is_repeated(line: bytes, key: str) -> bool:
     def pairs(found: list[tuple[str, Any]]) -> None:
         seen.append(sum(name == key for name, _ in found))
 
-    json.loads(line, object_pairs_hook=pairs)
+    try:
+        json.loads(line.decode("utf-8", "replace"), object_pairs_hook=pairs, parse_int=str)
+    except (ValueError, RecursionError):
+        raise Bad("not_json") from None
     return seen[-1] > 1
 
 

@@ -21,6 +21,7 @@ from sqlalchemy.engine import make_url
 from etl import pipeline
 from etl.database import embedded, schema
 from etl.database.store import Store
+from etl.errors import Unforeseen
 from etl.monitoring import verify
 from etl.settings import Settings
 from tests.fuzz import mutate
@@ -59,6 +60,9 @@ def _batch(store: Store, url: str, seed: int, number: int, before: Any) -> tuple
         except Exception as error:
             return Counter({"files": BATCH}), [f"batch {number}: {type(error).__name__}: {str(error)[:500]}"]
         wrong = [f"batch {number}: {r.path} ended {r.state}" for r in summary.results if r.state in OPEN]
+        wrong += [
+            f"batch {number}: {r.path}: {r.reason}" for r in summary.results if r.kind == Unforeseen.kind
+        ]
         if len(summary.results) != BATCH:
             wrong.append(f"batch {number}: {len(summary.results)} results")
         wrong += [f"batch {number}: {what}" for what in _disagreements(store, url, folder, before)]
