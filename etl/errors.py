@@ -51,6 +51,10 @@ class NotAConnLog(FileError):
     kind = "not_a_conn_log"
 
 
+class Binary(NotAConnLog):
+    """Bytes of no known kind: no log, unless the file's name says that it is one."""
+
+
 class NotALog(FileError):
     """Its bytes say that it is not a log: a capture, a database, an image, a script, an archive without a log."""
 

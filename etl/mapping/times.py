@@ -2,7 +2,8 @@
 
 A number from 1e11 on is milliseconds (as seconds it would be the year 5138). Truncating a double loses the last
 microsecond (.000001 becomes .000000954), so it is multiplied and rounded, which is exact below 2^32 seconds: there the
-error of the product stays under half a microsecond. ISO times are cut after the sixth digit, as text.
+error of the product stays under half a microsecond. ISO times of up to six digits are exact as text; with more they
+take the way of a number, so that one moment is the same row however it is written.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ EARLIEST = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 LATEST = (datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 """Microseconds since 1970; beyond, not every part of the path can write the time."""
 
+_EXACT_DIGITS = 6
 _DIGITS = 20
 """A number of more is not a time in any unit, and its exponent may be astronomic."""
 NOT_A_TIME = "not_a_time"
@@ -58,8 +60,14 @@ def from_text(text: pl.Expr) -> pl.Expr:
     number = pl.when(text.str.contains(f"^{_NUMBER}$")).then(text).cast(pl.Float64, strict=False)
     iso = pl.when(text.str.contains(_ISO_UTC)).then(text)
     seconds = iso.str.slice(0, 19).str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us", strict=False)
-    fraction = iso.str.extract(r"\.([0-9]{1,6})").str.pad_end(6, "0").cast(pl.Int64).fill_null(0)
-    return pl.coalesce(from_number(number), seconds.dt.timestamp("us") + fraction)
+    epoch = seconds.dt.timestamp("us")
+    fraction = iso.str.extract(r"\.([0-9]{1,6})Z$").str.pad_end(6, "0").cast(pl.Int64).fill_null(0)
+    longer = iso.str.extract(r"(\.[0-9]{7,})Z$")
+    exact = pl.when(longer.is_null()).then(epoch + fraction)
+    whole = pl.when(epoch >= 0).then(epoch // 1_000_000)
+    as_number = (whole.cast(pl.String) + longer).cast(pl.Float64, strict=False)
+    as_number = pl.when(as_number < _EXACT_BELOW).then(as_number)
+    return pl.coalesce(from_number(pl.coalesce(number, as_number)), exact)
 
 
 def parse(value: float | str) -> int | str:
@@ -94,9 +102,15 @@ def _of_iso(text: str) -> int | None:
             else UTC
         )
         moment = datetime.fromisoformat(f"{day}T{clock}").replace(tzinfo=zone)
-        return (moment - _EPOCH) // _MICROSECOND + int((fraction or "").ljust(6, "0")[:6])
     except (ValueError, OverflowError):
         return None
+    seconds, digits = (moment - _EPOCH) // timedelta(seconds=1), fraction or "0"
+    if len(digits) <= _EXACT_DIGITS:
+        return seconds * 1_000_000 + int(digits.ljust(_EXACT_DIGITS, "0"))
+    if 0 <= seconds < _EXACT_BELOW:
+        return round(float(f"{seconds}.{digits}") * 1e6)
+    with localcontext(prec=60):
+        return seconds * 1_000_000 + int((Decimal(f"0.{digits}") * 1_000_000).to_integral_value())
 
 
 def seconds_of(text: str) -> float | None:

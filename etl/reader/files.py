@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import polars as pl
 
-from etl.errors import NotAConnLog, OtherLog, TooLarge
+from etl.errors import Binary, NotAConnLog, NotALog, OtherLog, TooLarge
 from etl.mapping import bounds
 from etl.mapping.names import Names
 from etl.mapping.values import Fault, empty, standard
@@ -59,10 +59,12 @@ class ConnReader:
     def __init__(self, stream: BinaryIO, *, options: ReadOptions = _DEFAULTS, name: str = "") -> None:
         """``stream`` gives the file's bytes as stored, by ``read(n)`` alone.
 
-        ``name`` is the file's: it tells of an empty file whether it should have been a packed one.
+        ``name`` is the file's: it tells of an empty file whether it should have been a packed one, and of binary data
+        whether it was meant to be a conn log.
         """
         self._options = options
         self._is_packed = name.lower().endswith(_PACKED_NAMES)
+        self._is_named_otherwise = bool(name) and "conn" not in name.lower().rpartition("/")[2]
         self._bytes = Decompressed(stream, max_bytes=options.max_file_bytes)
         self._holes = WithoutHoles(self._hashed())
         self._digest = hashlib.sha256()
@@ -114,8 +116,12 @@ class ConnReader:
         return {bounds.listed_name(name): kind for name, kind in islice(columns, bounds.LISTED_COLUMNS)}
 
     def _emptied(self) -> str | None:
-        """Why a file with the name of a packed one and nothing in it is not whole: its disk was full."""
-        if not self._is_packed or self._source is not None or self._bytes.kind != "plain":
+        """Why a file with nothing in it is not whole: it has the name of a packed one, or holds NUL bytes alone."""
+        if self._source is not None:
+            return None
+        if self._holes.size:
+            return "NUL bytes alone: it lost its content"
+        if not self._is_packed or self._bytes.kind != "plain":
             return None
         return "an empty file with the name of a packed one: it lost its content"
 
@@ -197,7 +203,7 @@ class ConnReader:
         if self._detected is None:
             if not chunk.data.strip(b" \t\r\n\0"):
                 return
-            self._detected = detect(chunk.data, self._names, keep_wrapper=self._options.keep_wrapper)
+            self._detected = self._detect(chunk)
             self._source = _source(self._detected, self._names)
         assert self._source is not None
         if b"\0" in chunk.data:
@@ -207,6 +213,14 @@ class ConnReader:
             if faults:
                 yield RawBlock(format=self._source.format, rows=len(faults), faults=faults)
         yield from self._source.read(chunk)
+
+    def _detect(self, chunk: Chunk) -> Detected:
+        try:
+            return detect(chunk.data, self._names, keep_wrapper=self._options.keep_wrapper)
+        except Binary as error:
+            if self._is_named_otherwise:
+                raise NotALog(str(error), hint=error.hint) from error
+            raise
 
     def _reject(self, chunk: Chunk, fault: Fault, format_: Format) -> Reject:
         raw, bound = chunk.raw(fault.line), self._options.max_raw_bytes

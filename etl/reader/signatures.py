@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from etl.errors import NotAConnLog, NotALog
+from etl.errors import Binary, NotAConnLog, NotALog
 from etl.mapping.names import Names
 from etl.reader.wrapping import is_row
 
@@ -118,7 +118,7 @@ def unknown(data: bytes) -> NotAConnLog:
     if data.lstrip().startswith((b"<?xml", b"<")):
         return NotAConnLog("XML", hint="write it as JSON lines first, one object on each line")
     if b"\0" in data[:_SEARCHED]:
-        return NotAConnLog("binary data")
+        return Binary("binary data")
     if _has_prefixes(data[:_SEARCHED].split(b"\n")[:_PREFIXED_LINES]):
         return NotAConnLog(
             "JSON after a prefix that is not known on each line",

@@ -92,7 +92,10 @@ def content(path: str, max_bytes: int = _MAX_BYTES) -> tuple[int, bytes, str | N
 
 
 def half_written(file: FoundFile) -> FileError | None:
-    """Where a log is there plain and packed: why this one is not the whole one; None if it is or nothing is known."""
+    """Where a log is there plain and packed: why this one is not the whole one; None if it is or nothing is known.
+
+    The shorter one counts as half written if the longer one begins with its bytes; else they are two logs.
+    """
     for twin in file.twins:
         plain, packed = sorted((file.path, twin), key=len)
         if plain.endswith(PACKED) or (there := paths.status_of(plain)) is None:
@@ -100,11 +103,26 @@ def half_written(file: FoundFile) -> FileError | None:
         if _stated_size(packed) == there[0]:
             continue
         size = _size_of(packed)
-        if size is None and file.path == packed:
+        if size is None and file.path == packed and _begins_with(plain, packed):
             return HalfWritten(f"it is cut off, and {plain} is there in one piece")
-        if size is not None and size > there[0] and file.path == plain:
+        if size is not None and size > there[0] and file.path == plain and _begins_with(packed, plain):
             return HalfWritten(f"{packed} is there in one piece and holds more")
     return None
+
+
+def _begins_with(longer: str, shorter: str) -> bool:
+    """Whether a log's bytes, unpacked, are the first ones of another; one that cannot be read has only begun."""
+    try:
+        size, digest, _ = content(shorter)
+    except ConnEtlError:
+        return True
+    with paths.opened(longer) as stream:
+        first, left = hashlib.sha256(), size
+        for received in Decompressed(stream, max_bytes=_MAX_BYTES):
+            first.update(received[:left])
+            if (left := left - len(received)) <= 0:
+                break
+    return first.digest() == digest
 
 
 def _stated_size(packed: str) -> int | None:

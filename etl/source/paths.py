@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote_to_bytes
 
-from etl.errors import ConnEtlError, FileAway, FileError, Gone, NotAConnLog, NotALog, Unreadable
+from etl.errors import Binary, ConnEtlError, FileAway, FileError, Gone, NotAConnLog, NotALog, Unreadable
 from etl.reader.compression import Decompressed
 from etl.source import archives, credentials, local, remote, stdin
 from etl.source.names import PACKED, base
@@ -160,12 +160,17 @@ def _member_status(archive: str, name: str) -> tuple[int, datetime] | None:
 
 def no_log(text: str) -> FileError | None:
     """Why a file can hold no log, by its first bytes; None for one that may, or that cannot be read."""
+    from etl.mapping.names import Names
+    from etl.reader.formats import detect
     from etl.reader.signatures import refuse
 
     try:
         with opened(text) as stream:
-            refuse(next(iter(Decompressed(stream, max_bytes=_HEAD)), b""))
-    except NotALog as error:
+            head = next(iter(Decompressed(stream, max_bytes=_HEAD)), b"")
+        refuse(head)
+        if b"\0" in head:
+            detect(head.lstrip(b"\0"), Names({}))
+    except (NotALog, Binary) as error:
         return NotAConnLog(str(error.args[0]), hint=error.hint)
     except ConnEtlError:
         return None  # reading it says why

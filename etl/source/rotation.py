@@ -39,7 +39,7 @@ _HOURS = re.compile(
     rf"(?:-{{1,2}}|(?(underscore)(?!)|_{{1,2}})){_END}{_FRACTION}(?P<end_zone>{_OFFSET})?(?!\d)"
 )
 """Two times of day, with a day before them or in the folder's name."""
-_MOMENT = rf"(?:{DATE}[-_T]\d{{2}}[-:._]\d{{2}}[-:._]\d{{2}}|{DATE}T\d{{2}}:?\d{{2}}(?::?\d{{2}})?|\d{{8}}[-_]?\d{{6}})"
+_MOMENT = rf"(?:{DATE}[-_T]\d{{2}}[-:._]\d{{2}}[-:._]\d{{2}}|{DATE}T\d{{2}}(?::?\d{{2}}(?::?\d{{2}})?)?|\d{{8}}[-_]?\d{{6}})"
 _MOMENTS = re.compile(
     rf"(?<!\d)(?P<start>{_MOMENT}){_FRACTION}(?P<zone>{_OFFSET})?"
     rf"(?:[-_.]+(?:to[-_]+)?(?P<end>{_MOMENT}){_FRACTION}(?P<end_zone>{_OFFSET})?)?(?!\d)"
@@ -177,7 +177,7 @@ def _moment(written: str, zone: tzinfo, *, fold: int = 0) -> datetime | None:
 
 
 def _local(written: str) -> datetime | None:
-    """Year, month, day, hour, minute and second, whatever stands between; seconds may be left out."""
+    """Year, month, day, hour, minute and second, whatever stands between; minutes and seconds may be left out."""
     digits = "".join(filter(str.isdigit, written)).ljust(14, "0")
     parts = (digits[:4], *(digits[at : at + 2] for at in range(4, 14, 2)))
     try:  # strptime takes ten times as long, and a listing has 100,000 names

@@ -144,9 +144,9 @@ def test_times_are_exact_to_the_microsecond(micros: list[int]) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)), st.integers(0, 9))  # noqa: DTZ001 - made aware below
-def test_iso_times_are_cut_after_six_digits(at: datetime, digits: int) -> None:
-    fraction = f".{at.microsecond:06d}789"[: digits + 1] if digits else ""
+@given(st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)), st.integers(0, 6))  # noqa: DTZ001 - made aware below
+def test_iso_times_are_exact_to_six_digits(at: datetime, digits: int) -> None:
+    fraction = f".{at.microsecond:06d}"[: digits + 1] if digits else ""
     text = f"{at.year:04d}{at:-%m-%dT%H:%M:%S}{fraction}Z"
     kept = int((fraction[1:7] or "0").ljust(6, "0"))
     want = at.replace(tzinfo=UTC, microsecond=kept)

@@ -214,3 +214,25 @@ PLAIN: dict[str, Callable[[str], Any]] = {
     "ip": str,
     "string": lambda cell: "" if cell == "(empty)" else cell,
 }
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("", "not_a_conn_log"),
+        ("x/conn.09:00:00-10:00:00.log", "not_a_conn_log"),
+        ("conn/core.1234", "not_a_log"),
+    ],
+)
+def test_binary_data_is_no_log_unless_its_name_says_conn(name: str, kind: str) -> None:
+    data = bytes(range(256)) * 20
+    with pytest.raises(FileError) as error:
+        list(ConnReader(io.BytesIO(data), name=name))
+    assert error.value.kind == kind
+
+
+@pytest.mark.parametrize("size", [1, 70_000])
+def test_a_file_of_nul_bytes_alone_lost_its_content(size: int) -> None:
+    reader = ConnReader(io.BytesIO(b"\0" * size), name="conn.log")
+    assert list(reader) == [] or sum(block.frame.height for block in reader) == 0
+    assert "NUL bytes alone" in str(reader.scan().incomplete)

@@ -101,12 +101,18 @@ def test_what_the_end_of_a_file_says(tmp_path: Path, name: str) -> None:
         (json_lines(flows(50)), gzip.compress(json_lines(flows(50)))[:-100], "conn.log.gz"),
         (json_lines(flows(50)), b"", "conn.log.gz"),
         (json_lines(flows(30)), gzip.compress(json_lines(flows(50))), "conn.log"),
+        (json_lines(flows(30, 50)), gzip.compress(json_lines(flows(50))), None),
+        (json_lines(flows(50, 50)), gzip.compress(json_lines(flows(50)))[:-100], None),
+        (b"", gzip.compress(json_lines(flows(50))), "conn.log"),
     ],
     ids=[
         "both are whole",
         "the packed one is being written",
         "it was just begun",
         "the plain one is being written",
+        "the plain one is another log",
+        "the cut one is another log",
+        "the plain one was just begun",
     ],
 )
 def test_of_a_log_that_is_there_plain_and_packed_the_half_one_is_left(

@@ -105,6 +105,7 @@ OFFSETS: dict[str, tuple[str | None, str | None]] = {
     "conn.2024-04-19T09:00:00.000Z-2024-04-19T10:00:00.000000Z.log": NINE,
     "conn.20240419T090000Z-20240419T100000Z.log.zst": NINE,
     "conn_2024-04-19T0900Z_2024-04-19T1000Z.json": NINE,
+    "conn.2024-04-19T09Z_2024-04-19T10Z.log": NINE,
     "conn.2024-04-19T09:00:00Z-10:00:00Z.log": NINE,
     "2024-04-19/conn.09:00:00Z-10:00:00Z.log": NINE,
     "2024-04-19/conn.09:00:00-10:00:00Z.log": NINE,

@@ -25,6 +25,7 @@ NO_LOGS: dict[str, tuple[bytes, str]] = {
     "zeek": (b"\x7fELF\x02\x01\x01" + bytes(100), "program"),
     "rotate": (b"#!/bin/sh\nmv conn.log /archive\n", "script"),
     "SHA256SUMS": (f"{hashlib.sha256(PLAIN).hexdigest()}  conn.log\n".encode(), "checksums"),
+    "state.bin": (bytes(range(256)) * 40, "binary data"),
     "report.doc": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), "document"),
 }
 DOCUMENTS = ["README.md", "rotate.sh", "local.zeek", "notes.rst", "conn.log.sha256", "node.cfg", "index.html"]
@@ -32,7 +33,7 @@ DOCUMENTS += ["README", "README.txt", "LICENSE", "Makefile"]
 REFUSED: dict[str, bytes] = {
     # may hold a log, in another form: nothing is passed over in silence
     "app.ndjson": b'{"level":"info","name":"a"}\n{"level":"warn","name":"b"}\n' * 5,
-    "state.bin": bytes(range(256)) * 40,  # encrypted, or packed by something unknown
+    "conn.log.bin": bytes(range(256)) * 40,  # encrypted, or packed by something unknown
     "notes.txt": b"remember to rotate\nand to pack\n",
     "conn.utf16.log": "\ufeffuid\tts\n".encode("utf-16-le"),
 }
