@@ -29,6 +29,7 @@ from benchmarks import results, ten_years
 from benchmarks.server import database, server
 from etl import pipeline
 from etl.database.store import Store
+from etl.history import days as partitions
 from etl.history import maintenance, rollups
 from etl.query import ask, cookbook
 from etl.settings import Settings
@@ -106,7 +107,7 @@ def rates(
         pair = [("empty", empty()), ("full", full)]
         for name, target in pair if number % 2 else reversed(pair):
             with target.loading() as connection:
-                days.ensure(connection, days)
+                partitions.ensure(connection, days)
             begun, used = time.monotonic(), processor_seconds(target)
             rows = pipeline.ingest(target, [str(path)]).total("rows_loaded")
             found[name].append((rows / (time.monotonic() - begun), rows / (processor_seconds(target) - used)))
@@ -155,7 +156,7 @@ def vacuum(store: Store, days: int) -> None:
     """Statistics and visibility as autovacuum would have made them, so that the indexes alone differ."""
     with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         for number in range(days):
-            leaf = days.leaf(FIRST + timedelta(days=number))
+            leaf = partitions.leaf(FIRST + timedelta(days=number))
             connection.exec_driver_sql(f"VACUUM (FREEZE, ANALYZE) zeek.{leaf}")
         connection.exec_driver_sql("VACUUM (ANALYZE) zeek.conn_hour")
 

@@ -102,12 +102,14 @@ SELECT etl.day_of(last_row)::text AS first_day, (etl.day_of(last_row) + 1)::text
 FROM etl.loaded_span;
 
 -- name: busiest_services
--- Services of a day by bytes; the summary shows this statement as an example.
-SELECT network_application, count(*) AS connections, sum(src_bytes + dst_bytes)::bigint AS bytes
+-- Services of a day by bytes at the IP level; the summary shows this statement as an example.
+SELECT
+    network_application, count(*) AS connections, sum(src_ip_bytes)::bigint AS sent_ip_bytes,
+    sum(dst_ip_bytes)::bigint AS received_ip_bytes
 FROM zeek.conn
 WHERE "@timestamp" >= :first_day AND "@timestamp" < :next_day AND network_application IS NOT NULL
 GROUP BY network_application
-ORDER BY bytes DESC NULLS LAST
+ORDER BY coalesce(sum(src_ip_bytes), 0) + coalesce(sum(dst_ip_bytes), 0) DESC, network_application
 LIMIT 5;
 
 -- name: progress

@@ -47,18 +47,27 @@ def test_the_busiest_services_are_those_of_the_newest_day_with_sql_to_paste(
 ) -> None:
     with store.session() as connection:
         assert run_summary.busiest_services(connection) == ("", [])
-    day = 86_400
+
+    def of_day(number: int, **changes: object) -> dict[str, object]:
+        return flow(number, ts=f"{START + 86_400 + number}.5", **changes)
+
     rows = [
-        flow(1, service="ftp", orig_bytes=10**9),  # of the day before
-        *(flow(i, ts=f"{START + day + i}.5", service="dns", orig_bytes=10, resp_bytes=0) for i in (2, 3, 4)),
-        *(flow(i, ts=f"{START + day + i}.5", service="ssl", orig_bytes=500, resp_bytes=1) for i in (5, 6)),
-        flow(7, ts=f"{START + day + 7}.5", service=None),
-        flow(8, ts=f"{START + day + 8}.5", service="ssh", orig_bytes=None, resp_bytes=None),
+        flow(1, service="ftp", orig_ip_bytes=10**9),  # of the day before
+        *(of_day(i, service="dns", orig_ip_bytes=10, resp_ip_bytes=0) for i in (2, 3, 4)),
+        *(of_day(i, service="ssl", orig_ip_bytes=500, resp_ip_bytes=1) for i in (5, 6)),
+        of_day(7, service=None),
+        of_day(8, service="ssh", orig_ip_bytes=5, resp_ip_bytes=None),
+        of_day(9, service="rdp", orig_bytes=10**9, orig_ip_bytes=None, resp_ip_bytes=None),  # a wild RST
     ]
     pipeline.ingest(store, [str(write(tmp_path / "conn.log", tsv(rows)))])
     with store.session() as connection:
         text, found = run_summary.busiest_services(connection)
-    assert [tuple(row.values()) for row in found] == [("ssl", 2, 1002), ("dns", 3, 30), ("ssh", 1, None)]
+    assert [tuple(row.values()) for row in found] == [
+        ("ssl", 2, 1000, 2),
+        ("dns", 3, 30, 0),
+        ("ssh", 1, 5, None),
+        ("rdp", 1, None, None),
+    ]
     assert ask(text) == [tuple(row.values()) for row in found]
     assert "'2026-03-02 00:00:00+00'" in text
 
