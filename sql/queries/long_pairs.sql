@@ -16,5 +16,5 @@ WHERE
     AND event_duration IS NOT NULL
 GROUP BY src_ip_addr, dst_ip_addr, dst_port, network_protocol
 HAVING count(*) >= :connections
-ORDER BY sum(event_duration) DESC, src_ip_addr, dst_ip_addr, dst_port, network_protocol
+ORDER BY seconds DESC, src_ip_addr, dst_ip_addr, dst_port, network_protocol
 LIMIT :most
