@@ -41,7 +41,7 @@ def test_every_question_over_a_real_day(store: Store, ask: Ask) -> None:
     earlier = [row for row in whole if row["ts"] < begin]
     assert len(rows) > 10_000
     host = Counter(row["id.orig_h"] for row in rows).most_common(1)[0][0]
-    meanings = dict(ask("SELECT network_connection_state, meaning FROM zeek.conn_state"))
+    meanings: dict[str, str] = dict(ask("SELECT network_connection_state, meaning FROM zeek.conn_state"))
     wanted = {
         "packet_loss": ({}, answers.packet_loss(rows)),
         "bytes_by_hour_and_service": ({}, answers.bytes_by_hour_and_service(rows)),
