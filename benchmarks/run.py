@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import archive, fixed, gate, growth, history, load, page, results, tree
+from benchmarks import archive, fixed, gate, growth, history, load, page, report, results, tree
 from benchmarks.rivals import contest
 
 PARTS = {
@@ -19,6 +19,7 @@ PARTS = {
     "growth": growth.main,
     "fixed": fixed.main,
     "history": history.main,
+    "report": report.main,
     "tree": tree.main,
     "archive": archive.main,
 }
