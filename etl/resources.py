@@ -16,3 +16,9 @@ def resource_dir(name: str) -> Path:
         if folder.is_dir():
             return folder
     raise EnvironmentProblem(f"this installation has no folder {name}", hint="install conn-etl again")
+
+
+def samples_dir() -> Path | None:
+    """The sample logs of a checkout; None in an installation without them."""
+    folder = _PACKAGE.resolve().parent / "samples" / "logs"
+    return folder if folder.is_dir() else None

@@ -101,7 +101,7 @@ def _report(url: str, paths: Sequence[str], run_id: str) -> None:
         files = run_summary.files(connection, paths, run_id)
         quarantined = run_summary.quarantined(connection, paths)
         suites = run_summary.suites(connection, paths)
-        question, answer = run_summary.busiest_services(connection)
+        question, answer = run_summary.busiest_services(connection, paths)
     _say("")
     table(
         "Files",

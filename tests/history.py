@@ -132,7 +132,7 @@ def all_rows(folder: Path) -> list[Row]:
     day = FOLDER / "2026-03-01"
     for path, hour in zip(sorted(day.glob("conn.*")), HOURS, strict=True):
         rows = rows_of(path)
-        found += [row | {"sensor": ""} for number, row in enumerate(rows) if number not in hour.broken]
+        found += [row | {"sensor": "samples"} for number, row in enumerate(rows) if number not in hour.broken]
     for sensor in ("north", "south", "older"):
         (path,) = (folder / sensor).iterdir()
         found += [row | {"sensor": sensor} for row in rows_of(path)]

@@ -23,6 +23,7 @@ from etl.cli import (
     report,
     settings,
     status,
+    unload,
 )
 from etl.cli.console import err
 from etl.errors import ConnEtlError
@@ -59,6 +60,7 @@ def options(
 
 for verbs in (
     load,
+    unload,
     check,
     status,
     admin,

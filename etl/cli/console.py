@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from etl.errors import EnvironmentProblem
+from etl.errors import EnvironmentProblem, Misuse
 
 if TYPE_CHECKING:
     from etl.database.store import Store
@@ -114,6 +114,19 @@ def dump(value: Mapping[str, Any]) -> None:
 def counted(number: int, noun: str) -> str:
     """``1 file``, ``2 files``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def confirmed(question: str) -> bool:
+    """Ask on the terminal (or read what is piped in); no answer at all is a wrong call.
+
+    Raises:
+        Misuse: there is nobody to answer.
+    """
+    err.print(f"{question} [y/N] ", end="", markup=False)
+    if not (answer := sys.stdin.readline()):
+        err.print()
+        raise Misuse("nothing was done: there is nobody to ask", hint="say --yes")
+    return answer.strip().lower() in {"y", "yes"}
 
 
 def home_of(chosen: Settings) -> Path:

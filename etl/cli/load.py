@@ -1,4 +1,4 @@
-"""Verbs that load and take back: ``ingest``, ``unload``."""
+"""The verb that loads: ``ingest``."""
 
 from __future__ import annotations
 
@@ -48,9 +48,6 @@ Since = Annotated[
 Until = Annotated[
     datetime | None, moment_option("until", "Only files whose time window begins before this time.")
 ]
-Targets = Annotated[
-    list[str], typer.Argument(help="Paths of loaded files, or run ids from `conn-etl status`.")
-]
 Accept = Annotated[
     bool,
     typer.Option(
@@ -60,13 +57,9 @@ Accept = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verbs of this module."""
-    load, undo = (
-        "conn-etl ingest /data/zeek/logs --since 2026-03-01",
-        "conn-etl unload /data/zeek/logs/conn.log",
-    )
-    app.command(rich_help_panel=shared.LOADING, epilog=shared.example(load))(ingest)
-    app.command(rich_help_panel=shared.LOADING, epilog=shared.example(undo))(unload)
+    """Add the verb of this module."""
+    usual = shared.example("conn-etl ingest /data/zeek/logs --since 2026-03-01")
+    app.command(rich_help_panel=shared.LOADING, epilog=usual)(ingest)
 
 
 def ingest(  # noqa: PLR0913  a parameter is an option of the command
@@ -136,33 +129,6 @@ def _given(paths: list[str]) -> list[str]:
     from etl import source
 
     return [source.take_stdin() if path == "-" else path for path in paths]
-
-
-def unload(targets: Targets, *, as_json: Json = False) -> None:
-    """Delete all rows of these files or runs. Rows that another loaded file has too are loaded again from it."""
-    from etl import pipeline
-
-    done = pipeline.unload(store(), targets)
-    if as_json:
-        dump(
-            {
-                "run": done.run_id,
-                "files": len(done.undone),
-                "rows": done.rows,
-                "results": [asdict(file) for file in done.undone],
-                "loaded_again": [asdict(file) for file in done.again],
-            }
-        )
-    else:
-        files = shared.counted(len(done.undone), "file")
-        out.print(f"{files} unloaded, {shared.counted(done.rows, 'row')} deleted")
-        table("", ("rows", "was", "file"), [(f.rows_deleted, f.state, f.path) for f in done.undone])
-        if done.again:
-            columns = ("state", "loaded", "file", "why")
-            rows = [(r.state, r.rows_loaded, r.path, r.reason) for r in done.again]
-            table("Loaded again, because they hold some of the same rows", columns, rows)
-    if any(result.kind == "not_replaced" for result in done.again):
-        raise typer.Exit(1)
 
 
 def as_object(summary: Summary) -> dict[str, Any]:

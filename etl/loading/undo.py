@@ -7,10 +7,9 @@ they are opened again in the same transaction. They keep their rows until they a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Any
 
 from sqlalchemy.engine import Connection
 
@@ -18,6 +17,7 @@ from etl.database.locks import batch_is_idle, lock_days, lock_digests
 from etl.database.statements import execute
 from etl.errors import Busy, Misuse
 from etl.loading.ledger import BatchFile
+from etl.loading.targets import LoadedFile, resolve, rows_of
 from etl.models import FileState
 
 Readable = Callable[[str, int, datetime], bool]
@@ -36,27 +36,63 @@ class Undone:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Loaded:
-    """The ledger's row of a file that has something to take back."""
+class Preview:
+    """What an ``unload`` would do; in files, ``rows_deleted`` is what would be deleted."""
 
-    etl_file_id: int
-    path: str
-    size: int
-    mtime: datetime
-    state: str
-    batch_id: int | None
-    digest: bytes | None
-    rows_loaded: int
-    min_timestamp: datetime | None
-    max_timestamp: datetime | None
+    files: list[Undone]
+    named: bool
+    """Whether each file was named itself, or by its run: no folder and no pattern."""
+    span: tuple[datetime, datetime] | None
+    """First and last ``"@timestamp"`` of the rows."""
+    again: list[str]
+    """Other files that hold some of the rows, and would be loaded again."""
+
+    @property
+    def rows(self) -> int:
+        """Rows that would be deleted."""
+        return sum(file.rows_deleted for file in self.files)
+
+
+def preview(connection: Connection, targets: Mapping[str, str]) -> Preview:
+    """What ``unload`` would take back now, without doing it; raises Misuse as it does."""
+    with connection.begin():
+        chosen = resolve(connection, targets)
+        ids = [f.etl_file_id for f in chosen.files]
+        gone = {row.etl_file_id: row.rows for row in execute(connection, "undo.retired_rows", ids=ids)}
+        again = [row.path for row in execute(connection, "undo.dependants", ids=ids)]
+    files = [_undone(f, f.rows_loaded - gone.get(f.etl_file_id, 0)) for f in chosen.files]
+    span = _span(chosen.files)
+    return Preview(files=files, named=chosen.named, span=span, again=again)
+
+
+def _undone(file: LoadedFile, rows: int) -> Undone:
+    return Undone(
+        etl_file_id=file.etl_file_id,
+        path=file.path,
+        state=file.state,
+        rows_loaded=file.rows_loaded,
+        rows_deleted=rows,
+    )
 
 
 def unload(
-    connection: Connection, targets: Mapping[str, str], run_id: str, readable: Readable
+    connection: Connection,
+    targets: Mapping[str, str],
+    run_id: str,
+    readable: Readable,
+    *,
+    only: Collection[int] | None = None,
 ) -> list[Undone]:
-    """Take back all rows of these runs and paths (each as given, with its name in the ledger), in one transaction.
+    """Take back all rows of these targets (each as given, with its name in the ledger), in one transaction.
 
     Other names of the same bytes become unloaded too; files that share rows with one of these are opened again.
+
+    Args:
+        connection: to the database, outside a transaction.
+        targets: runs, paths, folders, archives and patterns.
+        run_id: the run that does it.
+        readable: whether a path still holds the file that was loaded.
+        only: leave out files that are not among these, which came after the caller asked.
 
     Raises:
         Misuse: nothing was loaded from a target; or rows would be lost, since another file that holds them cannot be
@@ -64,7 +100,7 @@ def unload(
         Busy: one of the files is being loaded, or was touched meanwhile; do it again.
     """
     with connection.begin():
-        files = _resolve(connection, targets)
+        files = [f for f in resolve(connection, targets).files if only is None or f.etl_file_id in only]
         lock_digests(connection, [f.digest for f in files if f.digest])
         lock_days(connection, days(connection, files))
         ids = [f.etl_file_id for f in files]
@@ -81,49 +117,22 @@ def unload(
             reason=f"its bytes were unloaded by run {run_id}; load them again with --replace",
         )
         open_dependants(connection, ids, readable)
-    return [
-        Undone(
-            etl_file_id=f.etl_file_id,
-            path=f.path,
-            state=f.state,
-            rows_loaded=f.rows_loaded,
-            rows_deleted=deleted.get(f.etl_file_id, 0),
-        )
-        for f in files
-    ]
+    return [_undone(f, deleted.get(f.etl_file_id, 0)) for f in files]
 
 
-def _at_rest(connection: Connection, file: _Loaded) -> bool:
+def _at_rest(connection: Connection, file: LoadedFile) -> bool:
     """Whether no process works on the file; if so, none will until this transaction ends."""
     return (
         not FileState(file.state).is_open or file.batch_id is None or batch_is_idle(connection, file.batch_id)
     )
 
 
-def _resolve(connection: Connection, targets: Mapping[str, str]) -> list[_Loaded]:
-    runs = {row.run_id for row in execute(connection, "undo.runs", names=list(targets))}
-    found: dict[int, _Loaded] = {}
-    for target, path in targets.items():
-        where = {"paths": [], "runs": [target]} if target in runs else {"paths": [path], "runs": []}
-        rows = _rows(execute(connection, "undo.loaded_from", **where).mappings())
-        if not rows:
-            hint = "give a path as `conn-etl status` shows it, or a run"
-            raise Misuse(f"{target}: nothing is loaded from it", hint=hint)
-        found |= {row.etl_file_id: row for row in rows}
-    return [found[i] for i in sorted(found)]
-
-
-def _loaded(connection: Connection, ids: Collection[int]) -> list[_Loaded]:
+def _loaded(connection: Connection, ids: Collection[int]) -> list[LoadedFile]:
     """These rows of the ledger."""
-    return _rows(execute(connection, "undo.loaded", ids=list(ids)).mappings())
+    return rows_of(execute(connection, "undo.loaded", ids=list(ids)).mappings())
 
 
-def _rows(mappings: Iterable[Mapping[Any, Any]]) -> list[_Loaded]:
-    # the driver hands out bytea as a memoryview
-    return [_Loaded(**{**row, "digest": row["digest"] and bytes(row["digest"])}) for row in mappings]
-
-
-def days(connection: Connection, files: Sequence[_Loaded]) -> list[date]:
+def days(connection: Connection, files: Sequence[LoadedFile]) -> list[date]:
     """UTC days on which rows of these files are."""
     if not (span := _span(files)):
         return []
@@ -131,13 +140,13 @@ def days(connection: Connection, files: Sequence[_Loaded]) -> list[date]:
     return [row.day for row in found]
 
 
-def _span(files: Sequence[_Loaded]) -> tuple[datetime, datetime] | None:
+def _span(files: Sequence[LoadedFile]) -> tuple[datetime, datetime] | None:
     firsts = [f.min_timestamp for f in files if f.min_timestamp]
     lasts = [f.max_timestamp for f in files if f.max_timestamp]
     return (min(firsts), max(lasts)) if firsts and lasts else None
 
 
-def delete_rows(connection: Connection, files: Sequence[_Loaded]) -> dict[int, int]:
+def delete_rows(connection: Connection, files: Sequence[LoadedFile]) -> dict[int, int]:
     """Delete the files' rows and return how many by file; the days have to be locked."""
     if not (span := _span(files)):
         return {}
@@ -198,8 +207,8 @@ def waiting(connection: Connection) -> list[int]:
 class Redo:
     """What a batch replaces: its own files' old rows, and by path the other versions that go with one of them."""
 
-    own: tuple[_Loaded, ...] = ()
-    others: Mapping[int, tuple[_Loaded, ...]] = field(default_factory=dict)
+    own: tuple[LoadedFile, ...] = ()
+    others: Mapping[int, tuple[LoadedFile, ...]] = field(default_factory=dict)
     days: tuple[date, ...] = ()
 
     @property
@@ -208,7 +217,7 @@ class Redo:
         return [f.digest for f in self.files if f.digest]
 
     @property
-    def files(self) -> list[_Loaded]:
+    def files(self) -> list[LoadedFile]:
         """All of them."""
         return [*self.own, *(other for others in self.others.values() for other in others)]
 
@@ -219,7 +228,7 @@ def redo_of(connection: Connection, files: Sequence[BatchFile]) -> Redo:
     replacing = [f.etl_file_id for f in files if f.replaces]
     if not own and not replacing:
         return Redo()
-    others: dict[int, tuple[_Loaded, ...]] = {}
+    others: dict[int, tuple[LoadedFile, ...]] = {}
     for i in replacing:
         ids = [row.etl_file_id for row in execute(connection, "undo.other_versions", ids=[i])]
         others[i] = tuple(_loaded(connection, ids)) if ids else ()

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
+from sqlalchemy import ARRAY, Text, bindparam
 from sqlalchemy.engine import Connection
 
 from etl.database.statements import execute, statement
@@ -74,13 +75,20 @@ def suites(connection: Connection, paths: Sequence[str]) -> Rows:
     return _rows(connection, "suites", paths=list(paths))
 
 
-def busiest_services(connection: Connection) -> tuple[str, Rows]:
-    """A question over the newest day: its SQL, ready to paste, and the answer; ('', []) without rows."""
-    (day,) = _rows(connection, "newest_day")
+def busiest_services(connection: Connection, paths: Sequence[str]) -> tuple[str, Rows]:
+    """A question over the newest day of these paths: its SQL, ready to paste, and the answer; ('', []) without rows.
+
+    Only the sensors of the paths are asked about.
+    """
+    (day,) = _rows(connection, "newest_day", paths=list(paths))
     if day["first_day"] is None:
         return "", []
-    bounds = {name: f"{date} 00:00:00+00" for name, date in day.items()}
-    question = statement("summary.busiest_services").bindparams(**bounds)
+    bounds = {name: f"{day[name]} 00:00:00+00" for name in ("first_day", "next_day")}
+    if day["alone"]:
+        question = statement("summary.busiest_services").bindparams(**bounds)
+    else:
+        sensors = bindparam("sensors", day["sensors"], ARRAY(Text))
+        question = statement("summary.busiest_services_of").bindparams(sensors, **bounds)
     text = str(question.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
     with connection.begin():
         return text, [dict(row) for row in connection.exec_driver_sql(text).mappings()]

@@ -5,9 +5,17 @@
 """
 
 from etl.pipeline.discovered import Discovered, WaitingFile
-from etl.pipeline.ingest import TERMS, FileResult, Summary, Unloading, attempts, ingest, try_out, unload
+from etl.pipeline.ingest import (
+    TERMS,
+    FileResult,
+    Summary,
+    attempts,
+    ingest,
+    try_out,
+)
 from etl.pipeline.runs import begin, discover, end, new_id
 from etl.pipeline.steps import policy_of, publish, stage, validate
+from etl.pipeline.unload import Unloading, unload, would_unload
 
 __all__ = [
     "TERMS",
@@ -28,4 +36,5 @@ __all__ = [
     "try_out",
     "unload",
     "validate",
+    "would_unload",
 ]

@@ -23,12 +23,15 @@ from etl.loading import ledger, undo
 from etl.loading.single_out import as_file_error, single_out
 from etl.models import FileState, FoundFile
 from etl.pipeline.discovered import WaitingFile
+from etl.resources import samples_dir
 from etl.settings import Settings
 
 Row = sa.Row[Any]
 Answer = TypeVar("Answer")
 log = logging.getLogger(__name__)
 
+SAMPLES = "samples"
+"""The sensor of the checkout's samples, so that they stand in no report of other logs."""
 _BEGINNING = datetime.fromtimestamp(0, UTC)
 
 
@@ -76,8 +79,10 @@ class ScanResult:
 
 
 def sensors_of(settings: Settings) -> source.Sensors:
-    """The settings' part in a listing."""
-    known = {
+    """The settings' part in a listing, and the checkout's samples, which are a sensor of their own."""
+    folder = samples_dir()
+    known = {SAMPLES: source.Sensor(zone="UTC", path=f"{folder}/…")} if folder else {}
+    known |= {
         name: source.Sensor(zone=own.zone, interval=own.interval, path=own.path)
         for name, own in settings.sensors.items()
     }

@@ -1,4 +1,4 @@
-"""All steps in one process: what ``conn-etl ingest`` and ``conn-etl unload`` do."""
+"""All steps in one process: what ``conn-etl ingest`` does."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def ingest(  # noqa: PLR0913  what the command can ask for
     request = Request(
         run_id=run_id, since=since, until=until, retry=retry, accepted_by=accepted_by, rehash=rehash
     )
-    _begin(store, run_id, {"paths": list(paths), **request.as_arguments()})
+    begin_command(store, run_id, {"paths": list(paths), **request.as_arguments()})
     scanned = _scan(store, paths, request)
     waiting, given = scanned.waiting, scanned.given
     if replace:
@@ -155,13 +155,13 @@ def ingest(  # noqa: PLR0913  what the command can ask for
         if progress is not None:
             progress(done, total)
     if replace:
-        _load_waiting(store, run_id)
+        load_waiting(store, run_id)
     end(store, run_id)
     with store.loading() as connection:
         after = ledger.by_id(connection, given)
     return Summary(
         run_id=run_id,
-        results=[_result(row, run_id) for row in after],
+        results=[result_of(row, run_id) for row in after],
         problem=problems[0] if problems else None,
     )
 
@@ -179,7 +179,7 @@ def _open_again(connection: Connection, ids: Sequence[int]) -> list[Waiting]:
     return [Waiting(row.etl_file_id, row.size) for row in ledger.by_id(connection, ids)]
 
 
-def _load_waiting(store: Store, run_id: str) -> list[int]:
+def load_waiting(store: Store, run_id: str) -> list[int]:
     """Load again the files that lost rows to an undo, until none is left; returns their ids."""
     done: list[int] = []
     while True:
@@ -192,40 +192,8 @@ def _load_waiting(store: Store, run_id: str) -> list[int]:
         done += ids
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Unloading:
-    """What ``unload`` took back, and the files that shared rows with it and were loaded again."""
-
-    run_id: str
-    undone: list[undo.Undone]
-    again: list[FileResult]
-
-    @property
-    def rows(self) -> int:
-        """Rows deleted from ``zeek.conn``."""
-        return sum(file.rows_deleted for file in self.undone)
-
-
-def unload(store: Store, targets: Sequence[str]) -> Unloading:
-    """Take back all rows of these paths and runs in one transaction, then load again what other files had of them.
-
-    Raises:
-        Misuse: nothing is loaded from one of them, or rows that another file holds would be lost; nothing was done.
-    """
-    run_id = new_id("command")
-    names = {target: source.named(target) for target in targets}
-    _begin(store, run_id, {"unload": list(targets)})
-    for attempt in attempts(store.settings):
-        with attempt, store.loading() as connection:
-            undone = undo.unload(connection, names, run_id, source.unchanged)
-    again = _load_waiting(store, run_id)
-    end(store, run_id)
-    with store.loading() as connection:
-        rows = ledger.by_id(connection, again)
-    return Unloading(run_id=run_id, undone=undone, again=[_result(row, run_id) for row in rows])
-
-
-def _begin(store: Store, run_id: str, arguments: Mapping[str, Any]) -> None:
+def begin_command(store: Store, run_id: str, arguments: Mapping[str, Any]) -> None:
+    """Open a run of the command in the ledger."""
     for attempt in attempts(store.settings):
         with attempt:
             begin(store, run_id, "command", arguments)
@@ -277,7 +245,8 @@ def _work_off(store: Store, ids: Sequence[int], run_id: str) -> None:
             time.sleep(POLL_SECONDS)
 
 
-def _result(after: sa.Row[Any], run_id: str) -> FileResult:
+def result_of(after: sa.Row[Any], run_id: str) -> FileResult:
+    """What a run did with a file, as the ledger has it."""
     counts = {term: getattr(after, term) or 0 for term in TERMS}
     mine = after.run_id == run_id
     return FileResult(

@@ -97,9 +97,25 @@ GROUP BY suite
 ORDER BY suite;
 
 -- name: newest_day
--- The newest day with rows, and the day after it.
-SELECT etl.day_of(last_row)::text AS first_day, (etl.day_of(last_row) + 1)::text AS next_day
-FROM etl.loaded_span;
+-- The newest day with rows of these paths, the day after it, and whose rows they are; alone: the day has no rows of
+-- other sensors.
+WITH mine AS (
+    SELECT etl.day_of(max(max_timestamp)) AS day, array_agg(DISTINCT sensor ORDER BY sensor) AS sensors
+    FROM etl.file
+    WHERE path = any(CAST(:paths AS text [])) AND rows_loaded > 0
+)
+
+SELECT
+    day::text AS first_day,
+    (day + 1)::text AS next_day,
+    sensors,
+    NOT EXISTS (
+        SELECT FROM etl.file
+        WHERE
+            file.rows_loaded > 0 AND file.sensor <> all(mine.sensors)
+            AND file.max_timestamp >= etl.day_start(mine.day) AND file.min_timestamp < etl.day_start(mine.day + 1)
+    ) AS alone
+FROM mine;
 
 -- name: busiest_services
 -- Services of a day by bytes at the IP level; the summary shows this statement as an example.
@@ -108,6 +124,19 @@ SELECT
     sum(dst_ip_bytes)::bigint AS received_ip_bytes
 FROM zeek.conn
 WHERE "@timestamp" >= :first_day AND "@timestamp" < :next_day AND network_application IS NOT NULL
+GROUP BY network_application
+ORDER BY coalesce(sum(src_ip_bytes), 0) + coalesce(sum(dst_ip_bytes), 0) DESC, network_application
+LIMIT 5;
+
+-- name: busiest_services_of
+-- The same of some sensors, where others have rows on the day too.
+SELECT
+    network_application, count(*) AS connections, sum(src_ip_bytes)::bigint AS sent_ip_bytes,
+    sum(dst_ip_bytes)::bigint AS received_ip_bytes
+FROM zeek.conn
+WHERE
+    "@timestamp" >= :first_day AND "@timestamp" < :next_day AND network_application IS NOT NULL
+    AND etl_file_id IN (SELECT file.etl_file_id FROM etl.file WHERE file.sensor = ANY(:sensors))
 GROUP BY network_application
 ORDER BY coalesce(sum(src_ip_bytes), 0) + coalesce(sum(dst_ip_bytes), 0) DESC, network_application
 LIMIT 5;

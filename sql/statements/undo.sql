@@ -9,6 +9,37 @@ WHERE
     AND (etl.has_rows(state_now) OR state_now IN ('known', 'refused') OR reopened)
 ORDER BY etl_file_id;
 
+-- name: loaded_below
+-- The same of files below a folder (or in an archive), or whose paths fit a pattern.
+SELECT
+    etl_file_id, path, size, mtime, state_now AS state, batch_id, digest, coalesce(rows_loaded, 0) AS rows_loaded,
+    min_timestamp, max_timestamp
+FROM etl.loaded_file
+WHERE
+    (
+        EXISTS (SELECT FROM unnest(CAST(:folders AS text [])) AS folder (name) WHERE starts_with(path, name))
+        OR path ~ CAST(:pattern AS text)
+    )
+    AND (etl.has_rows(state_now) OR state_now IN ('known', 'refused') OR reopened)
+ORDER BY etl_file_id;
+
+-- name: seen
+-- Whether the ledger has this path, files below it or files that fit the pattern, in whatever state.
+SELECT
+    exists(
+        SELECT FROM etl.file
+        WHERE
+            path = :path OR path ~ CAST(:pattern AS text)
+            OR EXISTS (SELECT FROM unnest(CAST(:folders AS text [])) AS folder (name) WHERE starts_with(path, name))
+    );
+
+-- name: retired_rows
+-- Rows of these files that went with dropped days.
+SELECT etl_file_id, sum(rows)::bigint AS rows
+FROM etl.retired_file
+WHERE etl_file_id = ANY(:ids)
+GROUP BY etl_file_id;
+
 -- name: loaded
 -- The same of these files.
 SELECT

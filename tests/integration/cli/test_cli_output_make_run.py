@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from etl import pipeline
+import pytest
+
+from etl import pipeline, report, source
 from etl.database.store import Store
-from etl.monitoring import run_summary
+from etl.monitoring import run_summary, windows
+from etl.resources import samples_dir
 from tests.integration.conftest import Ask
 from tests.logs import START, flow, flows, tsv, write
 
@@ -46,7 +49,7 @@ def test_the_busiest_services_are_those_of_the_newest_day_with_sql_to_paste(
     store: Store, ask: Ask, tmp_path: Path
 ) -> None:
     with store.session() as connection:
-        assert run_summary.busiest_services(connection) == ("", [])
+        assert run_summary.busiest_services(connection, ["/nowhere/conn.log"]) == ("", [])
 
     def of_day(number: int, **changes: object) -> dict[str, object]:
         return flow(number, ts=f"{START + 86_400 + number}.5", **changes)
@@ -59,9 +62,10 @@ def test_the_busiest_services_are_those_of_the_newest_day_with_sql_to_paste(
         of_day(8, service="ssh", orig_ip_bytes=5, resp_ip_bytes=None),
         of_day(9, service="rdp", orig_bytes=10**9, orig_ip_bytes=None, resp_ip_bytes=None),  # a wild RST
     ]
-    pipeline.ingest(store, [str(write(tmp_path / "conn.log", tsv(rows)))])
+    path = str(write(tmp_path / "conn.log", tsv(rows)))
+    pipeline.ingest(store, [path])
     with store.session() as connection:
-        text, found = run_summary.busiest_services(connection)
+        text, found = run_summary.busiest_services(connection, [path])
     assert [tuple(row.values()) for row in found] == [
         ("ssl", 2, 1000, 2),
         ("dns", 3, 30, 0),
@@ -96,3 +100,36 @@ def test_files_bad_lines_and_verdicts_of_the_paths_of_a_run(store: Store, tmp_pa
     assert suites["conn_types"]["rules_broken"] == 1
     # a verdict is a batch's, so the line of the refused file counts too
     assert sum(row["rows_critical"] for row in suites.values()) == 3
+
+
+@pytest.mark.parametrize("day", [-3, 0, 3], ids=["older", "of the same day", "newer"])
+def test_samples_are_a_sensor_of_their_own_and_stay_out_of_the_answers_about_other_logs(
+    store: Store, ask: Ask, tmp_path: Path, day: int
+) -> None:
+    moment, samples = START + day * 86_400, str(samples_dir())
+    mine = tmp_path / "logs" / "conn.08:00:00-09:00:00.log"
+    rows = [flow(i, ts=f"{moment + i}.5", service="ssl", orig_ip_bytes=1, resp_ip_bytes=2) for i in range(3)]
+    pipeline.ingest(store, [samples])
+    pipeline.ingest(store, [str(write(mine, tsv(rows)))])
+    assert ask("SELECT DISTINCT sensor FROM etl.file ORDER BY 1") == [("",), ("samples",)]
+    with store.session() as connection:
+        text, found = run_summary.busiest_services(connection, [str(mine)])
+        of_samples = [file.path for file in source.listed([samples])]
+        question, answer = run_summary.busiest_services(connection, of_samples)
+    assert [tuple(row.values()) for row in found] == [("ssl", 3, 3, 6)] == ask(text)
+    assert sum(row["connections"] for row in answer) > 200
+    assert [tuple(row.values()) for row in answer] == ask(question)
+
+
+def test_samples_make_no_gap_in_other_logs(store: Store, tmp_path: Path) -> None:
+    name, later = "conn.08:00:00-09:00:00.log", f"{START + 30 * 86_400}.5"
+    pipeline.ingest(store, [str(samples_dir())])
+    pipeline.ingest(store, [str(write(tmp_path / "2026-03-31" / name, tsv([flow(1, ts=later)])))])
+    with store.session() as connection:
+        assert windows.gaps(connection, store.settings) == []
+        facts = report.build(connection).facts
+    assert facts["missing_windows"] == 0
+    assert {(hour["sensor"], hour["state"]) for hour in facts["completeness"]} == {
+        ("", "loaded"),
+        ("samples", "loaded"),
+    }
