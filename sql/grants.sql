@@ -26,6 +26,7 @@ GRANT INSERT, UPDATE ON etl.file, etl.run, etl.quarantine TO conn_loader;
 GRANT INSERT ON etl.unknown_column TO conn_loader;
 GRANT INSERT, DELETE ON etl.expectation_result, etl.duplicate_of TO conn_loader;
 GRANT DELETE ON etl.quarantine TO conn_loader;
+GRANT INSERT, UPDATE, DELETE ON etl.quarantine_format TO conn_loader;
 GRANT INSERT ON etl.quarantine_action TO conn_loader;
 GRANT UPDATE ON etl.duplicate_of TO conn_loader;
 GRANT INSERT, UPDATE, DELETE ON etl.day_measure, etl.report, etl.problem TO conn_loader;

@@ -158,5 +158,7 @@ def prune(store: Store) -> Pruned:
                     connection, "partitions.prune_quarantine", keep=settings.keep_quarantine
                 )
                 lines = sum(row.deleted for row in rows)
+        with pieces.one("formats that no line needs"), connection.begin():
+            statements.execute(connection, "partitions.prune_formats")
         pieces.raise_failures()
     return Pruned(staging=left_over, results=results, quarantine=lines)

@@ -1,6 +1,6 @@
 """A batch of files, and its staging: rows in ``etl.stage_<batch>``; rejects, bad rows and their bytes beside it.
 
-The four tables are UNLOGGED: crash recovery empties them, and a step that finds less than the ledger says stages again.
+The five tables are UNLOGGED: crash recovery empties them, and a step that finds less than the ledger says stages again.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from etl.models import FileState
 
 log = logging.getLogger(__name__)
 
-REJECT = ("etl_file_id", "etl_line", "raw", "raw_cut", "format", "field", "reason", "rule")
+REJECT = ("etl_file_id", "etl_line", "raw", "raw_cut", "format_digest", "field", "reason", "rule")
 """Columns of the table of rejects, in the order of its CSV."""
-RAW = ("etl_file_id", "etl_line", "raw", "raw_cut", "format")
+RAW = ("etl_file_id", "etl_line", "raw", "raw_cut", "format_digest")
 """Columns of the table of bytes, in the order of its CSV."""
 LOCK_NOT_AVAILABLE = "55P03"
 

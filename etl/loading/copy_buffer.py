@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import logging
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TypeVar
 
 import polars as pl
 
 from etl.errors import EnvironmentProblem, FileError, TransientError
+from etl.loading.formats import Digests
 from etl.loading.ledger import BatchFile
 from etl.loading.single_out import as_file_error
 from etl.models import Block, Format, Reader, Reject, Scan
@@ -32,7 +32,7 @@ Opener = Callable[[str], AbstractContextManager[Reader]]
 
 _BLOCKS_AHEAD = 2
 _REJECTS_BYTES = 8 << 20
-"""Rejects go to COPY in pieces of about this much CSV: each repeats its log's header."""
+"""Rejects go to COPY in pieces of about this much CSV."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +46,8 @@ class Piece:
     """UTC days that its rows fall on."""
     rejects: bytes = b""
     reject_count: int = 0
+    formats: Mapping[bytes, Format] = field(default_factory=dict)
+    """How these rejects were read, by digest."""
     outcome: Scan | FileError | None = None
 
 
@@ -96,27 +98,35 @@ def _of_block(file: BatchFile, block: Block) -> Iterator[Piece]:
             row_count=block.frame.height,
             days=frozenset(block.frame["@timestamp"].dt.date().unique()),
         )
-    for rejects, count in _reject_csv(file.etl_file_id, block.rejects):
-        yield Piece(file=file, rejects=rejects, reject_count=count)
+    yield from _rejects(file, block.rejects)
 
 
-def _reject_csv(etl_file_id: int, rejects: Sequence[Reject]) -> Iterator[tuple[bytes, int]]:
-    """The rejects as CSV, in pieces, each with its number of lines."""
-    text, count = io.StringIO(), 0
+def _rejects(file: BatchFile, rejects: Sequence[Reject]) -> Iterator[Piece]:
+    """The rejects as CSV, in pieces."""
+    text, count, digests = io.StringIO(), 0, Digests()
     writer = csv.writer(text, lineterminator="\n")
-    formats: dict[Format, str] = {}
     for reject in rejects:
-        if reject.format not in formats:
-            formats[reject.format] = json.dumps(reject.format.as_json())
-        raw, line_format = rf"\x{reject.raw.hex()}", formats[reject.format]
+        raw, read_as = rf"\x{reject.raw.hex()}", rf"\x{digests.of(reject.format).hex()}"
         writer.writerow(
-            (etl_file_id, reject.line, raw, reject.cut, line_format, reject.field, reject.reason, reject.rule)
+            (
+                file.etl_file_id,
+                reject.line,
+                raw,
+                reject.cut,
+                read_as,
+                reject.field,
+                reject.reason,
+                reject.rule,
+            )
         )
         count += 1
         if text.tell() > _REJECTS_BYTES:
-            yield text.getvalue().encode(), count
-            text.seek(0)
-            text.truncate()
-            count = 0
+            yield _reject_piece(file, text, count, digests)
+            text, count, digests = io.StringIO(), 0, Digests()
+            writer = csv.writer(text, lineterminator="\n")
     if count:
-        yield text.getvalue().encode(), count
+        yield _reject_piece(file, text, count, digests)
+
+
+def _reject_piece(file: BatchFile, text: io.StringIO, count: int, digests: Digests) -> Piece:
+    return Piece(file=file, rejects=text.getvalue().encode(), reject_count=count, formats=digests.formats)

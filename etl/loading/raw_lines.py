@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 from etl.database.statements import copy_in, execute
 from etl.loading.batch import RAW, Batch
+from etl.loading.formats import FORMAT, Digests, as_csv
 from etl.loading.ledger import BatchFile
 from etl.models import RawLine
 
@@ -29,7 +29,10 @@ _COPY_BYTES = 8 << 20
 
 
 def read_missing(batch: Batch, raw_lines: RawLines, refused: Collection[int]) -> None:
-    """Read the lines of all bad rows that staging has no bytes of yet; of refused files the first only."""
+    """Read the lines of all bad rows that staging has no bytes of yet; of refused files the first only.
+
+    Also keeps how these lines and the rejected ones were read.
+    """
     with batch.bound() as connection:
         missing = execute(
             connection, "staging.without_raw", ids=batch.ids, refused=list(refused), most=KEPT_OF_REFUSED
@@ -39,6 +42,8 @@ def read_missing(batch: Batch, raw_lines: RawLines, refused: Collection[int]) ->
             numbers[row.etl_file_id].append(row.etl_line)
     if numbers:
         keep(batch, raw_lines, numbers)
+    elif any(file.rows_rejected for file in batch.files):
+        keep_formats(batch)
 
 
 def keep(batch: Batch, raw_lines: RawLines, numbers: Mapping[int, Collection[int]]) -> None:
@@ -54,16 +59,25 @@ def keep(batch: Batch, raw_lines: RawLines, numbers: Mapping[int, Collection[int
                     len(lines) - len(found),
                     len(lines),
                 )
-            for data in _csv(file_id, found):
+            digests = Digests()
+            for data in _csv(file_id, found, digests):
                 copy_in(batch.connection, f"{batch.table}_raw", RAW, data)
+            copy_in(batch.connection, f"{batch.table}_format", FORMAT, as_csv(digests.formats))
+    keep_formats(batch)
 
 
-def _csv(file_id: int, lines: Mapping[int, RawLine]) -> Iterator[bytes]:
+def keep_formats(batch: Batch) -> None:
+    """Keep how the bad lines of the batch were read; quarantine refers to it."""
+    with batch.bound() as connection:
+        execute(connection, "publish.keep_formats")
+
+
+def _csv(file_id: int, lines: Mapping[int, RawLine], digests: Digests) -> Iterator[bytes]:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for number, line in lines.items():
-        line_format = json.dumps(line.format.as_json())
-        writer.writerow((file_id, number, rf"\x{line.raw.hex()}", line.cut, line_format))
+        read_as = rf"\x{digests.of(line.format).hex()}"
+        writer.writerow((file_id, number, rf"\x{line.raw.hex()}", line.cut, read_as))
         if text.tell() > _COPY_BYTES:
             yield text.getvalue().encode()
             text.seek(0)

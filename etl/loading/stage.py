@@ -23,6 +23,7 @@ from etl.fields import COPY_COLUMNS, MAPPING_VERSION
 from etl.loading import ledger
 from etl.loading.batch import REJECT, Batch
 from etl.loading.copy_buffer import Opener, Piece, pieces
+from etl.loading.formats import FORMAT, as_csv
 from etl.loading.ledger import BatchFile
 from etl.loading.single_out import as_file_error, single_out
 from etl.models import Scan
@@ -65,6 +66,8 @@ class _Copied:
     """By file id."""
     since: float = field(default_factory=time.monotonic)
     """When the file began that is read now."""
+    formats: set[bytes] = field(default_factory=set)
+    """Digests of the formats that are staged."""
     seconds: dict[int, float] = field(default_factory=dict)
     """By file id, what reading and copying it took."""
 
@@ -168,7 +171,10 @@ def _flush(copied: _Copied) -> None:
 def _copy(copied: _Copied, chosen: Sequence[Piece]) -> None:
     """COPY these pieces and hold what the server took against what was read; in a savepoint."""
     batch, connection = copied.batch, copied.connection
+    new = {d: one for piece in chosen for d, one in piece.formats.items() if d not in copied.formats}
     with connection.begin_nested():
+        if new:
+            copy_in(connection, f"{batch.table}_format", FORMAT, as_csv(new))
         for name, columns, data, expected in (
             (
                 copied.table,
@@ -185,6 +191,7 @@ def _copy(copied: _Copied, chosen: Sequence[Piece]) -> None:
         ):
             if expected and (taken := copy_in(connection, name, columns, b"".join(data))) != expected:
                 raise PermanentError(f"COPY took {taken:,} of {expected:,} lines")
+    copied.formats |= new.keys()
     for piece in chosen:
         rows, rejects = copied.counts.get(piece.file.etl_file_id, (0, 0))
         counts = (rows + piece.row_count, rejects + piece.reject_count)

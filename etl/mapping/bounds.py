@@ -15,11 +15,7 @@ LINE_KEYS = 10_000
 HEADER_COLUMNS = 10_000
 """Columns of a TSV or CSV header: a file with more is refused as ``too_large``."""
 HEADER_BYTES = 1 << 20
-"""A header line: a file with a longer one is refused as ``too_large``."""
-HEADERS_BESIDE_REJECTS = 64 << 20
-"""Each rejected line is kept with its header: a file whose headers would take more than this beside its rejects is
-refused as ``too_large``. Headers up to ``SMALL_HEADER`` are not counted."""
-SMALL_HEADER = 8 << 10
+"""A header line: a file with a longer one is refused as ``too_large``. Quarantine keeps each header once."""
 
 LISTED_COLUMNS = 1_000
 """Columns beyond the dictionary that are listed of a file; the rows keep all of them."""

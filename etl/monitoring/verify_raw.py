@@ -7,7 +7,6 @@ bytes are mapped again and compared with the values in all 25 columns.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from ipaddress import ip_address
@@ -18,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from etl.database.statements import execute
 from etl.fields import FIELDS, MAPPING_VERSION, Field
+from etl.loading.formats import StoredFormats
 from etl.models import ReadOptions
 
 CHUNK = 5_000
@@ -31,24 +31,26 @@ def wrong_lines(connection: Connection, options: ReadOptions) -> Iterator[tuple[
         connection: in a transaction.
         options: of the reader, as for loading.
     """
-    after = 0
+    after, formats = 0, StoredFormats(connection)
     while lines := list(
         execute(connection, "verify.quarantined", after=after, most=CHUNK, version=MAPPING_VERSION)
     ):
         after = max(line.quarantine_id for line in lines)
-        for _, group in itertools.groupby(lines, key=_file_and_format):
-            yield from _compared(list(group), options)
+        for (_, digest), group in itertools.groupby(lines, key=_file_and_format):
+            yield from _compared(list(group), formats.get(digest) or {}, options)
 
 
-def _file_and_format(line: sa.Row[Any]) -> tuple[int, str]:
-    return line.etl_file_id, json.dumps(line.format, sort_keys=True)
+def _file_and_format(line: sa.Row[Any]) -> tuple[int, bytes]:
+    return line.etl_file_id, bytes(line.format_digest)
 
 
-def _compared(lines: Sequence[sa.Row[Any]], options: ReadOptions) -> Iterator[tuple[sa.Row[Any], str]]:
+def _compared(
+    lines: Sequence[sa.Row[Any]], line_format: Mapping[str, Any], options: ReadOptions
+) -> Iterator[tuple[sa.Row[Any], str]]:
     from etl.reader.reread import read_again, stored_format
 
     numbered = [(line.etl_line, bytes(line.raw)) for line in lines]
-    frame, faults = read_again(numbered, stored_format(lines[0].format), options)
+    frame, faults = read_again(numbered, stored_format(line_format), options)
     now = {row["etl_line"]: row for row in frame.iter_rows(named=True)}
     reasons = {fault.line: fault.reason for fault in faults}
     for line in lines:

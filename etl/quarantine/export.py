@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from etl.database.statements import execute
 from etl.database.store import Store
 from etl.errors import EnvironmentProblem
+from etl.loading.formats import StoredFormats, beside
 from etl.models import Format
 from etl.quarantine.lines import QuarantineFilter, cells_of, choose, in_chunks
 
@@ -40,10 +41,12 @@ def export(store: Store, wanted: QuarantineFilter, stream: TextIO, *, as_log: bo
 
 
 def open_lines(connection: Connection, wanted: QuarantineFilter) -> Iterator[Mapping[Any, Any]]:
-    """The chosen lines with all that is kept of them (columns of ``quarantine.lines``), by file and line."""
+    """The chosen lines with all that is kept of them (columns of ``etl.quarantine_line``), by file and line."""
+    formats = StoredFormats(connection)
     for chunk in in_chunks([row.quarantine_id for row in choose(connection, wanted)]):
         with connection.begin():
-            yield from execute(connection, "quarantine.lines", ids=chunk).mappings()
+            lines = execute(connection, "quarantine.lines", ids=chunk).mappings().all()
+            yield from beside(lines, formats)
 
 
 def write_json(lines: Iterable[Mapping[Any, Any]], stream: TextIO) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from etl.database.statements import execute
 from etl.errors import Misuse
 from etl.fields import FIELDS
+from etl.loading.formats import StoredFormats, beside
 
 CHUNK = 50_000
 """Lines of one transaction."""
@@ -66,23 +67,14 @@ def listed(connection: Connection, wanted: QuarantineFilter, state: str | None, 
     with connection.begin():
         require_known(connection, wanted, state)
         given = {key: value for key, value in wanted.parameters().items() if key != "ids"}
-        rows = list(execute(connection, "quarantine.list", **given, state=state, most=most))
-    return [_line(row) for row in rows]
+        rows = execute(connection, "quarantine.list", **given, state=state, most=most).mappings().all()
+        return [_line(row) for row in beside(rows, StoredFormats(connection))]
 
 
-def _line(row: sa.Row[Any]) -> Line:
-    field, value = fault_of(row._mapping)
-    return Line(
-        quarantine_id=row.quarantine_id,
-        path=row.path,
-        etl_line=row.etl_line,
-        rule=row.rule,
-        reason=row.reason,
-        field=field,
-        value=value,
-        state=row.state,
-        created_at=row.created_at,
-    )
+def _line(row: Mapping[str, Any]) -> Line:
+    field, value = fault_of(row)
+    names = ("quarantine_id", "path", "etl_line", "rule", "reason", "state", "created_at")
+    return Line(**{name: row[name] for name in names}, field=field, value=value)
 
 
 def fault_of(row: Mapping[Any, Any]) -> tuple[str | None, str | None]:

@@ -24,6 +24,7 @@ from etl.errors import PermanentError
 from etl.fields import COPY_COLUMNS
 from etl.loading import ledger
 from etl.loading.batch import Batch, held
+from etl.loading.formats import StoredFormats
 from etl.loading.single_out import single_out
 from etl.models import Format
 from etl.quality import gate
@@ -85,21 +86,22 @@ def _replay(store: Store, connection: Connection, ids: Sequence[int], entry: Aud
 
 def _stage(store: Store, batch: Batch, ids: Sequence[int]) -> dict[int, int]:
     """Map the lines into fresh staging tables; returns the lines of each file."""
+    from etl.reader.reread import stored_format
+
     counts: Counter[int] = Counter()
     batch.create()
     with batch.bound() as connection:
         rows = list(execute(connection, "quarantine.lines", ids=list(ids)))
-        for (etl_file_id, line_format), group in itertools.groupby(rows, key=_file_and_format):
+        formats = StoredFormats(connection)
+        for (etl_file_id, digest), group in itertools.groupby(rows, key=_file_and_format):
             of_file = [(row.etl_line, bytes(row.raw)) for row in group]
             counts[etl_file_id] += len(of_file)
-            _stage_lines(store, batch, etl_file_id, line_format, of_file)
+            _stage_lines(store, batch, etl_file_id, stored_format(formats.get(digest) or {}), of_file)
     return dict(counts)
 
 
-def _file_and_format(row: sa.Row[Any]) -> tuple[int, Format]:
-    from etl.reader.reread import stored_format
-
-    return row.etl_file_id, stored_format(row.format)
+def _file_and_format(row: sa.Row[Any]) -> tuple[int, bytes]:
+    return row.etl_file_id, bytes(row.format_digest)
 
 
 def _stage_lines(

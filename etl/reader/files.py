@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import polars as pl
 
-from etl.errors import Binary, NotAConnLog, NotALog, OtherLog, TooLarge
+from etl.errors import Binary, NotAConnLog, NotALog, OtherLog
 from etl.mapping import bounds
 from etl.mapping.names import Names
 from etl.mapping.values import Fault, empty, standard
@@ -87,7 +87,7 @@ class ConnReader:
             block = self._block(chunk)
             self._rejects += len(block.rejects)
             self._reasons.update(reject.reason for reject in block.rejects)
-            self._require_hope(block)
+            self._require_hope()
             yield block
         self._judge()
         self._done = True
@@ -141,19 +141,9 @@ class ConnReader:
 
     # --- when a file is not worth its rest, or not what it seems -----------------------------------------------
 
-    def _require_hope(self, block: Block) -> None:
+    def _require_hope(self) -> None:
         if self._rejects > max(_HOPELESS, _HOPELESS_RATIO * (self._rows - self._rejects)):
             raise NotAConnLog(f"{self._rejects:,} of its first {self._rows:,} lines are no rows")
-        formats = {id(reject.format): reject.format for reject in block.rejects}
-        header_bytes = max((sum(map(len, each.fields)) for each in formats.values()), default=0)
-        if (
-            header_bytes > bounds.SMALL_HEADER
-            and header_bytes * self._rejects > bounds.HEADERS_BESIDE_REJECTS
-        ):
-            raise TooLarge(
-                f"{self._rejects:,} rejected lines under a header of {header_bytes:,} bytes, each kept with it",
-                hint="see its first lines with `conn-etl explain`",
-            )
 
     def _judge(self) -> None:
         """Refuse a file of which most lines have the same wrong shape: few rows would pass for all of it."""

@@ -140,6 +140,13 @@ DELETE FROM etl.sealed_day WHERE day = :day;
 -- Delete old results of rules.
 DELETE FROM etl.expectation_result WHERE created_at < now() - CAST(:keep AS interval);
 
+-- name: prune_formats
+-- Formats that no line in quarantine needs; a batch that still has some used them within the day.
+DELETE FROM etl.quarantine_format
+WHERE
+    used_at < now() - interval '1 day'
+    AND NOT EXISTS (SELECT FROM etl.quarantine WHERE quarantine.format_digest = quarantine_format.digest);
+
 -- name: prune_quarantine
 -- Lines that are settled; the ledger keeps their number, so that its equation can still be checked.
 WITH gone AS (

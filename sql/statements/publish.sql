@@ -4,7 +4,8 @@
 --
 --   object                         made by                                read by
 --   views staged, staged_reject,   staging.bind                           publish, quality, quarantine, staging
---     staged_raw, staged_bad
+--     staged_format, staged_raw,
+--     staged_bad
 --   table replaying (replay only)  quarantine.lock_lines                  quarantine
 --   table publishing               publish.select_files                   publish.good_rows, publish.bad_rows
 --   view good                      publish.good_rows; speculative.rows_of*  publish.insert_all, .insert_new, .leftover,
@@ -225,15 +226,24 @@ DELETE FROM etl.quarantine WHERE etl_file_id = ANY(:ids);
 
 -- name: quarantine_rejects
 -- Quarantine the lines of these files that could not be read or cast; of a refused file no more than the first.
-INSERT INTO etl.quarantine (etl_file_id, etl_line, raw, raw_cut, format, field, reason, rule, run_id)
+INSERT INTO etl.quarantine (etl_file_id, etl_line, raw, raw_cut, format_digest, field, reason, rule, run_id)
 SELECT
-    kept.etl_file_id, kept.etl_line, kept.raw, kept.raw_cut, kept.format, kept.field, kept.reason, kept.rule, :run
+    kept.etl_file_id, kept.etl_line, kept.raw, kept.raw_cut, kept.format_digest, kept.field, kept.reason, kept.rule,
+    :run
 FROM (
     SELECT rejected.*, row_number() OVER (PARTITION BY etl_file_id ORDER BY etl_line) AS position
     FROM pg_temp.staged_reject AS rejected
     WHERE etl_file_id = ANY(:ids)
 ) AS kept
 WHERE kept.position <= coalesce(CAST(:most AS bigint), kept.position);
+
+-- name: keep_formats
+-- Keep how the rejected lines of the batch were read; in a separate transaction, so that no other batch waits for it. A
+-- batch that has the same formats an hour later says so: maintenance deletes what was not used for a day.
+INSERT INTO etl.quarantine_format (digest, format)
+SELECT DISTINCT ON (digest) digest, format FROM pg_temp.staged_format ORDER BY digest
+ON CONFLICT (digest) DO UPDATE SET used_at = now()
+    WHERE quarantine_format.used_at < now() - interval '1 hour';
 
 -- name: bad_rows
 -- Staged rows that broke a critical rule, each once; of files that are not published no more than are kept. Staging is
@@ -256,10 +266,10 @@ WHERE
 
 -- name: quarantine_bad
 -- Rows that broke a critical rule, with the bytes of their lines.
-INSERT INTO etl.quarantine (etl_file_id, etl_line, reason, rule, mapped, raw, raw_cut, format, run_id)
+INSERT INTO etl.quarantine (etl_file_id, etl_line, reason, rule, mapped, raw, raw_cut, format_digest, run_id)
 SELECT
-    bad.etl_file_id, bad.etl_line, bad.rules, bad.rule, bad.mapped, raw.raw, coalesce(raw.raw_cut, false), raw.format,
-    :run
+    bad.etl_file_id, bad.etl_line, bad.rules, bad.rule, bad.mapped, raw.raw, coalesce(raw.raw_cut, false),
+    raw.format_digest, :run
 FROM pg_temp.bad_row AS bad
 LEFT JOIN pg_temp.staged_raw AS raw USING (etl_file_id, etl_line)
 WHERE bad.etl_file_id = ANY(:ids);
@@ -277,10 +287,12 @@ WHERE
 
 -- name: quarantine_conflicts
 -- Rows whose identity is in the table with other values, with the bytes of their lines.
-INSERT INTO etl.quarantine (etl_file_id, etl_line, reason, rule, mapped, existing, raw, raw_cut, format, run_id)
+INSERT INTO etl.quarantine (
+    etl_file_id, etl_line, reason, rule, mapped, existing, raw, raw_cut, format_digest, run_id
+)
 SELECT
     leftover.etl_file_id, leftover.etl_line, 'identity_conflict', 'identity_conflict', leftover.mapped,
-    leftover.existing, raw.raw, coalesce(raw.raw_cut, false), raw.format, :run
+    leftover.existing, raw.raw, coalesce(raw.raw_cut, false), raw.format_digest, :run
 FROM pg_temp.leftover
 LEFT JOIN pg_temp.staged_raw AS raw USING (etl_file_id, etl_line)
 WHERE NOT leftover.same

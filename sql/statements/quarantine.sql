@@ -5,8 +5,8 @@
 -- Lines in quarantine by what is asked for, the oldest first.
 SELECT
     quarantine.quarantine_id, file.path, quarantine.etl_line, quarantine.rule, quarantine.reason, quarantine.field,
-    quarantine.state, quarantine.created_at, substring(quarantine.raw FROM 1 FOR 65536) AS raw, quarantine.format,
-    quarantine.mapped
+    quarantine.state, quarantine.created_at, substring(quarantine.raw FROM 1 FOR 65536) AS raw,
+    quarantine.format_digest, quarantine.mapped
 FROM etl.quarantine
 INNER JOIN etl.file USING (etl_file_id)
 WHERE
@@ -21,10 +21,11 @@ LIMIT :most;
 
 -- name: show
 -- One line in quarantine with all that is known of it.
-SELECT quarantine.*, file.path
-FROM etl.quarantine
-INNER JOIN etl.file USING (etl_file_id)
-WHERE quarantine.quarantine_id = :id;
+SELECT * FROM etl.quarantine_line WHERE quarantine_id = :id;
+
+-- name: format
+-- How lines with this digest were read.
+SELECT format FROM etl.quarantine_format WHERE digest = :digest;
 
 -- name: rules
 -- Rules that lines in quarantine broke.
@@ -87,7 +88,7 @@ ORDER BY quarantine.etl_file_id, quarantine.etl_line;
 -- name: lines
 -- These lines with what is needed to read them again.
 SELECT
-    quarantine.quarantine_id, quarantine.etl_file_id, quarantine.etl_line, quarantine.raw, quarantine.format,
+    quarantine.quarantine_id, quarantine.etl_file_id, quarantine.etl_line, quarantine.raw, quarantine.format_digest,
     quarantine.rule, quarantine.reason, quarantine.field, quarantine.raw_cut, quarantine.created_at, file.path
 FROM etl.quarantine
 INNER JOIN etl.file USING (etl_file_id)
@@ -96,10 +97,10 @@ ORDER BY quarantine.etl_file_id, quarantine.etl_line;
 
 -- name: stage_reject
 -- Stage the lines that could not be read or cast again.
-INSERT INTO pg_temp.staged_reject (etl_file_id, etl_line, raw, raw_cut, format, field, reason, rule)
+INSERT INTO pg_temp.staged_reject (etl_file_id, etl_line, raw, raw_cut, format_digest, field, reason, rule)
 SELECT
-    quarantine.etl_file_id, quarantine.etl_line, quarantine.raw, quarantine.raw_cut, quarantine.format, again.field,
-    again.reason, again.rule
+    quarantine.etl_file_id, quarantine.etl_line, quarantine.raw, quarantine.raw_cut, quarantine.format_digest,
+    again.field, again.reason, again.rule
 FROM
     unnest(
         CAST(:lines AS bigint []), CAST(:fields AS text []), CAST(:reasons AS text []), CAST(:rules AS text [])

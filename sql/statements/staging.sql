@@ -4,13 +4,15 @@
 -- The tables are UNLOGGED: crash recovery empties them, and a step that finds less than the ledger says stages again.
 
 -- name: create
--- Make the tables of a batch, without any constraint: rows, rejected lines, the bytes of bad rows, and which rows broke
--- a critical rule.
+-- Make the tables of a batch, without any constraint: rows, rejected lines, how these were read, the bytes of bad rows,
+-- and which rows broke a critical rule.
 CREATE UNLOGGED TABLE etl.stage_batch AS SELECT * FROM zeek.conn WITH NO DATA;
 CREATE UNLOGGED TABLE etl.stage_batch_reject AS
-SELECT etl_file_id, etl_line, raw, raw_cut, format, field, reason, rule FROM etl.quarantine WITH NO DATA;
+SELECT etl_file_id, etl_line, raw, raw_cut, format_digest, field, reason, rule FROM etl.quarantine WITH NO DATA;
+CREATE UNLOGGED TABLE etl.stage_batch_format AS
+SELECT digest, format FROM etl.quarantine_format WITH NO DATA;
 CREATE UNLOGGED TABLE etl.stage_batch_raw AS
-SELECT etl_file_id, etl_line, raw, raw_cut, format FROM etl.quarantine WITH NO DATA;
+SELECT etl_file_id, etl_line, raw, raw_cut, format_digest FROM etl.quarantine WITH NO DATA;
 CREATE UNLOGGED TABLE etl.stage_batch_bad AS
 SELECT etl_file_id, etl_line, reason AS suite, rule FROM etl.quarantine WITH NO DATA;
 
@@ -22,26 +24,29 @@ CREATE UNLOGGED TABLE etl.stage_part () INHERITS (etl.stage_batch);
 -- Whether the tables of a batch are there.
 SELECT
     to_regclass('etl.stage_batch') IS NOT NULL AND to_regclass('etl.stage_batch_reject') IS NOT NULL
-    AND to_regclass('etl.stage_batch_raw') IS NOT NULL AND to_regclass('etl.stage_batch_bad') IS NOT NULL;
+    AND to_regclass('etl.stage_batch_raw') IS NOT NULL AND to_regclass('etl.stage_batch_bad') IS NOT NULL
+    AND to_regclass('etl.stage_batch_format') IS NOT NULL;
 
 -- name: bind
 -- Let the statements of this session see the tables of a batch, under names that are always the same.
 CREATE OR REPLACE TEMPORARY VIEW staged AS SELECT * FROM etl.stage_batch;
 CREATE OR REPLACE TEMPORARY VIEW staged_reject AS SELECT * FROM etl.stage_batch_reject;
+CREATE OR REPLACE TEMPORARY VIEW staged_format AS SELECT * FROM etl.stage_batch_format;
 CREATE OR REPLACE TEMPORARY VIEW staged_raw AS SELECT * FROM etl.stage_batch_raw;
 CREATE OR REPLACE TEMPORARY VIEW staged_bad AS SELECT * FROM etl.stage_batch_bad;
 
 -- name: forget_views
 -- Drop the temporary views of this session that need the tables of a batch.
 DROP VIEW IF EXISTS pg_temp.good, pg_temp.target, pg_temp.staged, pg_temp.staged_reject, pg_temp.staged_raw;
-DROP VIEW IF EXISTS pg_temp.staged_bad;
+DROP VIEW IF EXISTS pg_temp.staged_bad, pg_temp.staged_format;
 
 -- name: drop
 -- Drop the tables of a batch, if there are any. CASCADE: temporary views of a session that ended with its server stay
 -- in the catalog, and hold the tables.
 DROP VIEW IF EXISTS pg_temp.good, pg_temp.target, pg_temp.staged, pg_temp.staged_reject, pg_temp.staged_raw;
-DROP VIEW IF EXISTS pg_temp.staged_bad;
-DROP TABLE IF EXISTS etl.stage_batch, etl.stage_batch_reject, etl.stage_batch_raw, etl.stage_batch_bad CASCADE;
+DROP VIEW IF EXISTS pg_temp.staged_bad, pg_temp.staged_format;
+DROP TABLE IF EXISTS
+etl.stage_batch, etl.stage_batch_reject, etl.stage_batch_format, etl.stage_batch_raw, etl.stage_batch_bad CASCADE;
 
 -- name: hardly_wait
 -- Until the transaction ends, give up on a lock that is not free: a reader of staging, such as a dump, may take hours.

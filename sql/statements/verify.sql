@@ -72,12 +72,12 @@ ORDER BY staging.batch;
 -- Open lines that are kept both as bytes and as values, by the present mapping; read in pieces by quarantine_id.
 SELECT
     quarantine.quarantine_id, quarantine.etl_file_id, quarantine.etl_line, file.path, quarantine.raw,
-    quarantine.format, quarantine.mapped
+    quarantine.format_digest, quarantine.mapped
 FROM etl.quarantine
 INNER JOIN etl.file USING (etl_file_id)
 WHERE
     quarantine.quarantine_id > :after AND quarantine.state = 'open' AND NOT quarantine.raw_cut
-    AND quarantine.raw IS NOT NULL AND quarantine.format IS NOT NULL AND quarantine.mapped IS NOT NULL
+    AND quarantine.raw IS NOT NULL AND quarantine.format_digest IS NOT NULL AND quarantine.mapped IS NOT NULL
     AND file.mapping_version = :version
 ORDER BY quarantine.quarantine_id
 LIMIT :most;

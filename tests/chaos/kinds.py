@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg2
 
@@ -26,7 +27,7 @@ from etl.database.store import Store
 from etl.settings import Settings
 from tests.chaos import logs
 from tests.chaos.processes import ROOT, Process, forked, fresh
-from tests.chaos.stage import NOTHING, OVER, Trial
+from tests.chaos.stage import FAKETIME, NOTHING, OVER, Trial
 
 Kind = Callable[[Trial, random.Random], str]
 
@@ -45,18 +46,24 @@ class Lengths:
 LENGTHS = Lengths()
 
 
-def _at(trial: Trial, process: Process, rng: random.Random, length: float) -> str:
-    """Let it run up to a moment of ``length``, and say what it is at."""
-    deadline = time.monotonic() + rng.uniform(0.02, 1.02) * length
+def _at(trial: Trial, process: Process, rng: random.Random, work: str = "ingest", times: float = 1.0) -> str:
+    """Let it run up to a moment of the length of this work, and say what it is at.
+
+    The length follows what is seen: a machine that others use too is not equally fast all the time.
+    """
+    length = getattr(LENGTHS, work)
+    deadline = time.monotonic() + rng.uniform(0.02, 1.02) * length * times
     while time.monotonic() < deadline and not process.ended():
-        time.sleep(0.001)
-    return OVER if process.ended() else trial.step()
+        time.sleep(0.002)
+    step = OVER if process.ended() else trial.step()
+    setattr(LENGTHS, work, max(0.1, length * (0.75 if step == OVER else 1.06)))
+    return step
 
 
 def kill_command(trial: Trial, rng: random.Random) -> str:
     """SIGKILL to the process group of ``conn-etl ingest``."""
     process = trial.ingest()
-    step = _at(trial, process, rng, LENGTHS.ingest)
+    step = _at(trial, process, rng)
     process.kill()
     process.wait()
     return step
@@ -76,7 +83,7 @@ def kill_fresh_interpreter(trial: Trial, rng: random.Random) -> str:
 def interrupt_command(trial: Trial, rng: random.Random) -> str:
     """Ctrl-C, or SIGTERM: Airflow's, a supervisor's."""
     process = trial.ingest()
-    step = _at(trial, process, rng, LENGTHS.ingest)
+    step = _at(trial, process, rng)
     process.kill(rng.choice([signal.SIGINT, signal.SIGTERM]))
     with contextlib.suppress(TimeoutError):
         process.wait(20)
@@ -87,7 +94,7 @@ def interrupt_command(trial: Trial, rng: random.Random) -> str:
 
 def _crowd(trial: Trial, rng: random.Random, size: int) -> str:
     crowd = [trial.ingest() for _ in range(size)]
-    step = _at(trial, crowd[0], rng, LENGTHS.ingest * (1 + size / 4))
+    step = _at(trial, crowd[0], rng, times=1 + size / 4)
     for process in crowd[: max(1, size // 2)]:
         process.kill()
         process.wait()
@@ -110,7 +117,7 @@ def kill_four_of_eight(trial: Trial, rng: random.Random) -> str:
 def wake_a_zombie(trial: Trial, rng: random.Random) -> str:
     """A stopped process, another one that does the same work meanwhile, and the first wakes up."""
     zombie = trial.ingest()
-    step = _at(trial, zombie, rng, LENGTHS.ingest)
+    step = _at(trial, zombie, rng)
     zombie.kill(signal.SIGSTOP)
     other = trial.ingest()
     time.sleep(rng.uniform(0, LENGTHS.ingest))
@@ -124,7 +131,7 @@ def wake_a_zombie(trial: Trial, rng: random.Random) -> str:
 def cut_connections(trial: Trial, rng: random.Random) -> str:
     """pg_terminate_backend on all its sessions: it has to get over that by itself."""
     process = trial.ingest()
-    step = _at(trial, process, rng, LENGTHS.ingest)
+    step = _at(trial, process, rng)
     trial.server.execute(
         "postgres",
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -174,7 +181,7 @@ def kill_migration(trial: Trial, rng: random.Random) -> str:
     """SIGKILL of ``conn-etl migrate`` on an empty database."""
     _empty(trial)
     process = trial.run("migrate")
-    step = _at(trial, process, rng, LENGTHS.migrate)
+    step = _at(trial, process, rng, "migrate")
     process.kill()
     process.wait()
     return step if step in (OVER, NOTHING) else "6 migrate"
@@ -184,7 +191,7 @@ def kill_server_in_migration(trial: Trial, rng: random.Random) -> str:
     """SIGKILL of PostgreSQL while it migrates."""
     _empty(trial)
     process = trial.run("migrate")
-    step = _at(trial, process, rng, LENGTHS.migrate)
+    step = _at(trial, process, rng, "migrate")
     trial.server.kill()
     trial.server.start()
     process.wait()
@@ -240,7 +247,7 @@ def kill_replace(trial: Trial, rng: random.Random) -> str:
     """SIGKILL while loaded files are loaded again: readers must find all rows at each moment."""
     _loaded(trial)
     process = trial.run("ingest", *map(str, trial.paths), "--replace")
-    step = _at(trial, process, rng, LENGTHS.replace)
+    step = _at(trial, process, rng, "replace")
     process.kill()
     process.wait()
     if wrong := trial.check_rows():
@@ -252,7 +259,7 @@ def kill_unload(trial: Trial, rng: random.Random) -> str:
     """SIGKILL while a file is taken back whose rows others hold too."""
     _loaded(trial)
     process = trial.run("unload", str(rng.choice(trial.paths[:4])))
-    step = _at(trial, process, rng, LENGTHS.unload)
+    step = _at(trial, process, rng, "unload")
     process.kill()
     process.wait()
     trial.redo = True
@@ -287,7 +294,7 @@ def _kill_step(trial: Trial, rng: random.Random, victim: str) -> str:
 
 def _strike(trial: Trial, process: Process, rng: random.Random) -> str:
     """Kill a step's process, its connections, or the server under it."""
-    step = _at(trial, process, rng, LENGTHS.step)
+    step = _at(trial, process, rng, "step")
     match rng.choice(["process", "connections", "server"]):
         case "process":
             process.kill()
@@ -325,10 +332,67 @@ def replace_a_path(trial: Trial, rng: random.Random) -> str:
     process is killed too.
     """
     path = rng.choice([path for path in trial.paths if path.stat().st_size > 1_000])
-    before = path.stat()
     trial.remember(path)
     process = trial.ingest()
-    step = _at(trial, process, rng, LENGTHS.ingest)
+    step = _at(trial, process, rng)
+    _other_bytes(trial, path, rng)
+    if rng.random() < 0.3:
+        process.kill()
+    if (code := process.wait()) not in (0, 1, -signal.SIGKILL) or "Traceback" in process.said():
+        raise AssertionError(f"ended with {code}: {process.said()[-1500:]}")
+    return step
+
+
+def replace_between_steps(trial: Trial, rng: random.Random) -> str:
+    """A path holds other bytes from one step of a DAG run to the next, or before a replay; the step after may die.
+
+    Before a replay some rows are in quarantine that the settings let pass now: the replay has to bring those that were
+    read, and not those that stand on lines of these numbers now.
+    """
+    moment = rng.choice(["stage", "validate", "publish", "replay"])
+    path = rng.choice([path for path in trial.paths if path.stat().st_size > 1_000])
+    trial.remember(path)
+    bad = {"earliest": "2026-03-01T08:04:00Z", "error_budget_share": 1.0} if moment == "replay" else {}
+    store = Store.open(trial.url, Settings.model_validate(bad))
+    run = f"scheduled-{trial.database}"
+    pipeline.begin(store, run, "dag", {})
+    for batch in pipeline.discover(store, run, [str(trial.paths[0].parent)]):
+        for name in ("stage", "validate", "publish"):
+            if name == moment:
+                _other_bytes(trial, path, rng)
+            _until_done(trial, rng, name, store, batch, dies=name == moment and rng.random() < 0.5)
+    pipeline.end(store, run)
+    store.engine.dispose()
+    if moment == "replay":
+        _other_bytes(trial, path, rng)
+        trial.replay = True
+        process = trial.run("quarantine", "replay", "--all", "--why", "chaos")
+        if rng.random() < 0.5:
+            _at(trial, process, rng)
+            process.kill()
+        elif code := process.wait():
+            raise AssertionError(f"the replay ended with {code}: {process.said()[-1500:]}")
+        process.wait()
+    number = {"stage": 2, "validate": 3, "publish": 1, "replay": 1}[moment]
+    return f"{number} {moment}: path replaced before it"
+
+
+def _until_done(trial: Trial, rng: random.Random, name: str, store: Store, batch: int, *, dies: bool) -> None:
+    """One step, tried again as Airflow does; ``dies``: the first attempt is killed."""
+    for _ in range(3):
+        process = forked(lambda: _step(name, store, batch), trial.environment, trial.out())
+        if dies:
+            _at(trial, process, rng, "step")
+            process.kill()
+            dies = False
+        if process.wait() == 0:
+            return
+    raise AssertionError(f"{name} did not succeed: {process.said()[-1500:]}")
+
+
+def _other_bytes(trial: Trial, path: Path, rng: random.Random) -> None:
+    """Put the same rows in another order into the path; sometimes with size and time as before."""
+    before = path.stat()
     head, lines, end = logs.split(logs.content(path))
     rng.shuffle(lines)
     half = path.with_suffix(".half")
@@ -337,10 +401,57 @@ def replace_a_path(trial: Trial, rng: random.Random) -> str:
         os.utime(half, ns=(before.st_atime_ns, before.st_mtime_ns))
     half.replace(path)
     trial.remember(path)
-    if rng.random() < 0.3:
+
+
+def cut_the_link(trial: Trial, rng: random.Random) -> str:
+    """The cable is pulled, without a FIN: the client is gone for good, or for some seconds.
+
+    Where it is gone, the next run (which comes from the server's machine) has to get the batch all the same.
+    """
+    if (link := trial.server.link) is None:
+        return NOTHING
+    link.join()
+    process = trial.ingest_by_link()
+    try:
+        step = _at(trial, process, rng)
+        link.cut()
+        if rng.random() < 0.5:
+            process.kill()
+        else:
+            time.sleep(rng.uniform(0, 6))
+            link.join()
+        if (code := process.wait()) not in (0, 2, -signal.SIGKILL) or "Traceback" in process.said():
+            raise AssertionError(f"ended with {code}: {process.said()[-1500:]}")
+    finally:
         process.kill()
-    if (code := process.wait()) not in (0, 1, -signal.SIGKILL) or "Traceback" in process.said():
-        raise AssertionError(f"ended with {code}: {process.said()[-1500:]}")
+    return step
+
+
+def wrong_clock_of_the_server(trial: Trial, rng: random.Random) -> str:
+    """The server's clock is days, or more than a year, from the right one; then it is right again.
+
+    Rows that seem to come from the future go to quarantine, and with ``--retry`` they are loaded once it is right.
+    """
+    if FAKETIME is None:
+        return NOTHING
+    hours = rng.choice([rng.randint(-120, 120), rng.randint(-12_000, -9_600), rng.randint(5_000, 20_000)])
+    trial.server.kill()
+    trial.server.start(f"{hours:+d}h")
+    try:
+        process = trial.ingest()
+        step = _at(trial, process, rng)
+        match rng.choice(["process", "server", "nothing"]):
+            case "process":
+                process.kill()
+            case "server":
+                trial.server.kill()
+                trial.server.start(f"{hours:+d}h" if rng.random() < 0.5 else None)
+        if (code := process.wait()) not in (0, 1, 2, -signal.SIGKILL) or "Traceback" in process.said():
+            raise AssertionError(f"ended with {code}: {process.said()[-1500:]}")
+    finally:
+        trial.server.kill()
+        trial.server.start()
+    trial.retry = True
     return step
 
 
@@ -348,7 +459,7 @@ def lose_the_answer_to_commit(trial: Trial, rng: random.Random) -> str:
     """The server commits, and the client is cut off instead of being told; it has to find out by itself."""
     folder = trial.scratch / "proxy"
     folder.mkdir()
-    number = rng.randint(1, 40)
+    number = rng.randint(1, 24)
     call = [sys.executable, "-m", "tests.chaos.proxy", str(folder), str(trial.server.socket()), str(number)]
     with subprocess.Popen(call, cwd=ROOT) as proxy:
         try:
@@ -421,9 +532,14 @@ KINDS: dict[str, tuple[Kind, int]] = {
     "SIGKILL of unload": (kill_unload, 2),
     "path replaced": (replace_a_path, 4),
     "answer to COMMIT lost": (lose_the_answer_to_commit, 4),
-    "leftover and a reader": (leave_staging_to_a_reader, 2),
+    "path replaced between steps": (replace_between_steps, 4),
+    "leftover and a reader": (leave_staging_to_a_reader, 3),
+    "link cut": (cut_the_link, 4),
+    "clock of the server wrong": (wrong_clock_of_the_server, 3),
     "task stage dies": (kill_stage_task, 2),
     "task validate dies": (kill_validate_task, 2),
     "task publish dies": (kill_publish_task, 2),
 }
 ON_SMALL_DISK = frozenset({"disk full"})
+ON_A_LINK = frozenset({"link cut"})
+WITH_FAKETIME = frozenset({"clock stepped back", "clock of the server wrong"})

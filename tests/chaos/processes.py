@@ -29,13 +29,19 @@ def warm() -> None:
     import polars as pl  # noqa: F401
     import psycopg2  # noqa: F401
 
+    from etl.database import engine
     from etl.loading import stage
     from etl.quality import gx, rules
 
     gx.load()
     rules.rules("gate")
     # parts as small as the logs, so that speculative publishing happens here too
-    stage.FLUSH_BYTES, stage.PART_BYTES = 200_000, 400_000
+    stage.FLUSH_BYTES, stage.PART_BYTES = 40_000, 80_000
+    # a link that is cut shall not cost a minute each time: both sides give up after some seconds
+    quick = {"keepalives_idle": "1", "keepalives_interval": "1", "keepalives_count": "2"}
+    engine._CLIENT = {**engine._CLIENT, **quick, "tcp_user_timeout": "3000", "connect_timeout": "2"}
+    server = {f"tcp_{name}": value for name, value in quick.items()}
+    engine._SERVER = {**engine._SERVER, **server, "tcp_user_timeout": "3000"}
 
 
 @dataclass(kw_only=True, slots=True)
@@ -79,8 +85,13 @@ class Process:
         return self.out.read_text(errors="replace")
 
 
-def forked(work: Callable[[], None], environment: Mapping[str, str], out: Path) -> Process:
-    """Run ``work`` in a fork."""
+def forked(
+    work: Callable[[], None],
+    environment: Mapping[str, str],
+    out: Path,
+    before: Callable[[], None] | None = None,
+) -> Process:
+    """Run ``work`` in a fork; ``before`` first, such as a move to another network."""
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
@@ -95,6 +106,8 @@ def forked(work: Callable[[], None], environment: Mapping[str, str], out: Path) 
         os.dup2(sink, 1)
         os.dup2(sink, 2)
         os.environ.update(environment)
+        if before is not None:
+            before()
         work()
         code = 0
     except SystemExit as error:
@@ -107,7 +120,12 @@ def forked(work: Callable[[], None], environment: Mapping[str, str], out: Path) 
         os._exit(code)
 
 
-def command(arguments: Sequence[str], environment: Mapping[str, str], out: Path) -> Process:
+def command(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    out: Path,
+    before: Callable[[], None] | None = None,
+) -> Process:
     """``conn-etl`` with these arguments, in a fork."""
 
     def work() -> None:
@@ -116,7 +134,7 @@ def command(arguments: Sequence[str], environment: Mapping[str, str], out: Path)
         sys.argv = ["conn-etl", *arguments]
         main()
 
-    return forked(work, environment, out)
+    return forked(work, environment, out, before)
 
 
 def fresh(

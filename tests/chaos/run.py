@@ -14,13 +14,17 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tests.chaos import logs, processes
-from tests.chaos.kinds import KINDS, LENGTHS, ON_SMALL_DISK, migrate
-from tests.chaos.stage import NOTHING, OVER, Server, Trial, server, small_server
+from tests.chaos.hands import crew
+from tests.chaos.kinds import KINDS, LENGTHS, ON_A_LINK, ON_SMALL_DISK, WITH_FAKETIME, migrate
+from tests.chaos.stage import FAKETIME, NOTHING, OVER, Server, Trial, server, small_server
 
 SMALL_DISK = 300
 NOT_COUNTED = frozenset({NOTHING, OVER, "server away"})
@@ -45,13 +49,22 @@ class Tally:
             n for steps in self.kills.values() for step, n in steps.items() if not step.startswith("5 ")
         )
 
-    def add(self, kind: str, step: str) -> None:
-        """One more."""
+    def take(self, result: dict[str, Any], rows: int) -> None:
+        """Add a trial."""
+        number, kind, step, wrong = (result[name] for name in ("number", "kind", "step", "wrong"))
+        self.done += 1
+        self.rows += rows
+        if wrong:
+            self.failures.append(f"trial {number} ({kind}, {step}): {wrong}")
         if step in NOT_COUNTED:
             self.missed += 1
         else:
             steps = self.kills.setdefault(kind, {})
             steps[step] = steps.get(step, 0) + 1
+
+    def wrong(self, word: str) -> int:
+        """How many trials found this to be wrong."""
+        return sum(word in failure for failure in self.failures)
 
     def report(self) -> str:
         """The figures by kind and by step."""
@@ -71,7 +84,9 @@ class Tally:
             for step, n in sorted(steps.items())
         ]
         lines.append(
-            f"{self.rows:,} rows checked one by one; {len(self.failures)} trials found something wrong"
+            f"{self.rows:,} rows checked one by one: {self.wrong('lost')} trials with a row lost or changed, "
+            f"{self.wrong('twice')} with one twice, {self.wrong('wrong bytes')} with wrong bytes in quarantine; "
+            f"{len(self.failures)} trials found something wrong"
         )
         return "\n".join([*lines, *(f"WRONG {failure}" for failure in self.failures)])
 
@@ -82,27 +97,47 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after this time")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--rows", type=int, default=3_000)
+    parser.add_argument("--workers", type=int, default=3, help="each with servers of its own")
     parser.add_argument("--resume", type=Path, help="figures are kept here and added to")
     parser.add_argument("--kind", choices=sorted(KINDS), help="only this one")
     chosen = parser.parse_args()
     tally = _resumed(chosen.resume, chosen.seed)
     begin, before = time.monotonic(), tally.seconds
     processes.warm()
+    with crew(chosen.workers, partial(_work, seed=tally.seed, rows=chosen.rows, kind=chosen.kind)) as hands:
+        number = tally.done
+        for _ in range(chosen.workers):
+            hands.give(number := number + 1)
+        for result in hands.results():
+            tally.take(result, chosen.rows)
+            tally.seconds = before + time.monotonic() - begin
+            _keep(tally, chosen.resume)
+            if tally.count < chosen.kills and time.monotonic() - begin < chosen.seconds:
+                hands.give(number := number + 1)
+            else:
+                hands.rest()
+    print(tally.report(), flush=True)
+    return 1 if tally.failures or hands.failed else 0
+
+
+def _keep(tally: Tally, file: Path | None) -> None:
+    if file is not None:
+        half = file.with_suffix(".half")
+        half.write_text(json.dumps(asdict(tally), indent=1))
+        half.replace(file)
+
+
+def _work(numbers: Iterator[int], *, seed: int, rows: int, kind: str | None) -> Iterator[dict[str, Any]]:
+    """What one worker does: the trials of these numbers, on servers of its own."""
     with ExitStack() as stack:
         big = stack.enter_context(server())
         small = stack.enter_context(small_server(SMALL_DISK))
-        _measure(big, chosen.rows)
-        names = [chosen.kind] if chosen.kind else _order(small is not None)
-        while tally.count < chosen.kills and time.monotonic() - begin < chosen.seconds:
-            _trial(tally, names, big, small, chosen.rows)
-            tally.seconds = before + time.monotonic() - begin
-            if chosen.resume:
-                half = chosen.resume.with_suffix(".half")
-                half.write_text(json.dumps(asdict(tally), indent=1))
-                half.replace(chosen.resume)
-    print(tally.report(), flush=True)
-    return 1 if tally.failures else 0
+        _measure(big, rows)
+        left_out = _impossible(big, small)
+        names = [kind] if kind else [name for name in _order() if name not in left_out]
+        for number in numbers:
+            yield _trial(number, seed, names, big, small, rows)
 
 
 def _resumed(file: Path | None, seed: int) -> Tally:
@@ -111,16 +146,21 @@ def _resumed(file: Path | None, seed: int) -> Tally:
     return Tally(seed=seed)
 
 
-def _order(with_small: bool) -> list[str]:
-    names = [
-        name
-        for name, (_, share) in KINDS.items()
-        for _ in range(share)
-        if with_small or name not in ON_SMALL_DISK
-    ]
-    if not with_small:
-        print("disk full is left out: no file system can be mounted here", flush=True)
-    return names
+def _order() -> list[str]:
+    return [name for name, (_, share) in KINDS.items() for _ in range(share)]
+
+
+def _impossible(big: Server, small: Server | None) -> set[str]:
+    """Kinds that this machine does not allow; each is said."""
+    without = {
+        "no file system can be mounted here": ON_SMALL_DISK if small is None else (),
+        "no network namespace can be made here": ON_A_LINK if big.link is None else (),
+        "libfaketime is not installed": WITH_FAKETIME if FAKETIME is None else (),
+    }
+    for why, names in without.items():
+        for name in names:
+            print(f"{name} is left out: {why}", flush=True)
+    return {name for names in without.values() for name in names}
 
 
 def _measure(big: Server, rows: int) -> None:
@@ -135,7 +175,7 @@ def _measure(big: Server, rows: int) -> None:
         if code := (process := trial.run(*arguments)).wait():
             raise SystemExit(f"a clean {name} ended with {code}: {process.said()}")
         setattr(LENGTHS, name, time.monotonic() - start)
-    LENGTHS.step = LENGTHS.ingest / 2
+    LENGTHS.step = LENGTHS.ingest / 3
     if wrong := trial.check():
         raise SystemExit(f"a clean load is wrong already: {wrong}")
     _clear(trial, scratch)
@@ -161,39 +201,47 @@ def _clear(trial: Trial, scratch: Path) -> None:
     shutil.rmtree(scratch)
 
 
-def _trial(tally: Tally, names: list[str], big: Server, small: Server | None, rows: int) -> None:
-    number = tally.done
-    rng = random.Random(f"{tally.seed}/{number}")
+def _trial(
+    number: int, seed: int, names: list[str], big: Server, small: Server | None, rows: int
+) -> dict[str, Any]:
+    """One trial: its number, kind, the step that was hit, and what is wrong (None: nothing)."""
+    rng = random.Random(f"{seed}/{number}")
     # a fixed shuffle: any stretch of trials has all kinds in their shares
-    kind = random.Random(f"{tally.seed}/{number // len(names)}").sample(names, len(names))[
-        number % len(names)
-    ]
+    kind = random.Random(f"{seed}/{number // len(names)}").sample(names, len(names))[number % len(names)]
     where = small if kind in ON_SMALL_DISK and small is not None else big
     scratch, trial = _stage(where, rng, rows, f"t{number}")
-    step = NOTHING
+    step, begin = NOTHING, time.monotonic()
     try:
         step = KINDS[kind][0](trial, rng)
         wrong = _mend(trial)
     except Exception as error:
         wrong = f"{type(error).__name__}: {error}"
-    tally.done += 1
-    tally.rows += rows
-    tally.add(kind, step)
-    print(f"{number:5d}  {kind:28s} {step:40s} {wrong or 'all there, once'}", flush=True)
-    if wrong:
-        tally.failures.append(f"trial {number} ({kind}, {step}): {wrong}")
-    else:
+    seconds = time.monotonic() - begin
+    print(f"{number:5d}  {seconds:5.1f} s  {kind:28s} {step:40s} {wrong or 'all there, once'}", flush=True)
+    if not wrong:
         _clear(trial, scratch)
+    return {
+        "number": number,
+        "kind": kind,
+        "step": step,
+        "wrong": wrong and wrong[:1500].encode("ascii", "replace").decode(),
+    }
 
 
 def _mend(trial: Trial) -> str | None:
     """The next run, as somebody would start it, and a look at what is there then."""
     trial.server.start()
     migrate(trial)
-    runs = [["ingest"], ["ingest", "--replace"]] if trial.redo else [["ingest"]]
-    for verb, *options in runs:
-        process = trial.run(verb, *map(str, trial.paths), *options, "--json")
-        if code := process.wait():
+    options = [[], ["--retry"] * trial.retry, ["--replace"] * trial.redo]
+    runs = [
+        ["ingest", *map(str, trial.paths), *more] for more in options[:1] + [one for one in options if one]
+    ]
+    if trial.replay:
+        runs.append(["quarantine", "replay", "--all", "--why", "chaos"])
+    for arguments in runs:
+        process = trial.run(*arguments, "--json")
+        code = process.wait()
+        if code and not (code == 2 and "no open line" in process.said()):
             return f"the next run ended with {code}: {process.said()[-1500:]}"
     return trial.check()
 

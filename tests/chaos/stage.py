@@ -23,9 +23,14 @@ from etl.database import embedded, engine, schema
 from etl.errors import ConnEtlError
 from etl.settings import Settings
 from tests.chaos import logs, oracle
+from tests.chaos.network import Link, link
 from tests.chaos.processes import Process, command
 
 TEMPLATE = "chaos_template"
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+"""The library that gives a server another clock; None where it is not installed."""
+QUICK = {"shared_buffers": "128MB", "fsync": "off"}
+"""Processes are killed, not machines: what was written is there, flushed or not."""
 NOTHING = "before the first session"
 OVER = "after the end"
 
@@ -35,12 +40,15 @@ class Server:
     """A PostgreSQL that may be killed."""
 
     home: Path
-    settings: dict[str, str] = field(default_factory=lambda: {"shared_buffers": "128MB"})
+    settings: dict[str, str] = field(default_factory=lambda: dict(QUICK))
+    link: Link | None = None
+    """The cable on which it listens too, if there is one."""
 
-    def start(self) -> None:
-        """Start it, or start it again; crash recovery included."""
+    def start(self, clock: str | None = None) -> None:
+        """Start it, or start it again; crash recovery included. ``clock``: how wrong it is, such as -400d."""
         try:
-            embedded.start(self.home, settings=self.settings)
+            with _clock(clock):
+                embedded.start(self.home, settings=self.settings)
         except ConnEtlError as error:
             said = embedded.status(self.home).log.read_text(errors="replace").splitlines()[-25:]
             raise AssertionError(f"{error}; its log ends:\n" + "\n".join(said)) from error
@@ -48,6 +56,11 @@ class Server:
     def url(self, database: str) -> str:
         """The URL of one of its databases."""
         return embedded.url(self.home, database)
+
+    def url_by_link(self, database: str) -> str:
+        """The URL of one of its databases for the other end of the cable."""
+        assert self.link is not None
+        return f"postgresql://postgres@{self.link.here}:5432/{database}"
 
     def socket(self) -> Path:
         """The socket on which it listens."""
@@ -89,17 +102,39 @@ class Server:
 
 
 @contextmanager
+def _clock(clock: str | None) -> Iterator[None]:
+    """Let the server that is started here have another clock; waits are as long as ever."""
+    if clock is None:
+        yield
+        return
+    more = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": clock, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    os.environ |= more
+    try:
+        yield
+    finally:
+        for name in more:
+            del os.environ[name]
+
+
+@contextmanager
 def server() -> Iterator[Server]:
-    """A server in a temporary folder."""
+    """A server in a temporary folder; it listens on a cable too where one can be plugged in."""
     home = Path(tempfile.mkdtemp(prefix="chaos-"))
     home.chmod(0o755)
-    made = Server(home=home)
-    try:
-        made.prepare()
-        yield made
-    finally:
-        made.stop()
-        shutil.rmtree(home)
+    with link() as cable:
+        settings = dict(QUICK)
+        if cable is not None:
+            hba = home / "hba.conf"
+            hba.write_text(f"local all all trust\nhost all all {cable.there}/32 trust\n")
+            hba.chmod(0o644)
+            settings |= {"listen_addresses": cable.here, "hba_file": str(hba)}
+        made = Server(home=home, settings=settings, link=cable)
+        try:
+            made.prepare()
+            yield made
+        finally:
+            made.stop()
+            shutil.rmtree(home)
 
 
 @contextmanager
@@ -137,6 +172,10 @@ class Trial:
     more: dict[str, str] = field(default_factory=dict)
     redo: bool = False
     """Whether files were unloaded, so that only --replace brings them back."""
+    retry: bool = False
+    """Whether files were refused for what is over now, so that only --retry opens them again."""
+    replay: bool = False
+    """Whether lines are in quarantine that the rules let pass now."""
     versions: dict[bytes, list[bytes]] = field(default_factory=dict)
     """By digest, the lines of bytes that a path held for a while."""
 
@@ -168,6 +207,16 @@ class Trial:
     def ingest(self) -> Process:
         """Start ``conn-etl ingest`` of the logs."""
         return self.run("ingest", *map(str, self.paths), "--json")
+
+    def ingest_by_link(self) -> Process:
+        """The same at the other end of the server's cable."""
+        assert self.server.link is not None
+        environment = {
+            **self.environment,
+            "CONN_ETL_DATABASE_URL": self.server.url_by_link(self.database),
+        }
+        arguments = ("ingest", *map(str, self.paths), "--json")
+        return command(arguments, environment, self.out(), self.server.link.enter)
 
     def step(self) -> str:
         """What the work is at right now."""

@@ -12,6 +12,8 @@ from alembic.script import ScriptDirectory
 from etl.database import schema
 from etl.database.store import Store
 from etl.history import maintenance
+from etl.loading.formats import digest_of
+from etl.models import Format
 from etl.monitoring import verify
 from etl.settings import Settings
 
@@ -60,8 +62,8 @@ FIRST_ROWS = """
     SELECT '2026-03-01 00:30:00+00'::timestamptz + hour * interval '1 hour', 'tcp', '10.0.0.1', 1, '10.0.0.2', 2,
         'C' || hour, hour, 1, hour + 1
     FROM generate_series(0, 47) AS hour;
-    INSERT INTO etl.quarantine (etl_file_id, etl_line, raw, reason, rule)
-    VALUES (1, 49, '\\x00', 'nul_byte', 'row.shape');
+    INSERT INTO etl.quarantine (etl_file_id, etl_line, raw, reason, rule, format)
+    VALUES (1, 49, '\\x00', 'nul_byte', 'row.shape', '{"kind": "tsv", "fields": ["ts", "uid"]}');
     INSERT INTO etl.expectation_result (suite, rule, severity, success, rows, failed)
     VALUES ('conn_types', 'type.src_port', 'critical', true, 49, 0);
 """
@@ -101,7 +103,13 @@ def test_each_version_with_rows_reaches_the_same_schema(
     with store.session() as connection:
         assert fingerprint(connection) == wanted
         assert connection.execute(sa.text('SELECT * FROM zeek.conn ORDER BY "@timestamp"')).all() == rows
-        assert connection.scalar(sa.text("SELECT count(*) FROM etl.quarantine")) == 1
+        ((line_format, digest),) = connection.execute(
+            sa.text(
+                "SELECT format, format_digest FROM etl.quarantine_line JOIN etl.quarantine USING (quarantine_id)"
+            )
+        )
+        assert line_format == {"kind": "tsv", "fields": ["ts", "uid"]}
+        assert bytes(digest) == digest_of(Format(kind="tsv", fields=("ts", "uid")))
     assert maintenance.refresh(store)[0] == 48
     with store.session() as connection:
         assert verify.faults(connection) == []

@@ -103,7 +103,7 @@ def test_bytes_are_read_before_any_day_is_locked(
     write(tmp_path / "b.log", writer(rows))
     pipeline.ingest(store, [str(tmp_path / "a.log"), str(tmp_path / "b.log")])
     assert locked == [0, 0]  # bad rows, then conflicts
-    lines = ask("SELECT rule, raw, format ->> 'kind' FROM etl.quarantine ORDER BY etl_line")
+    lines = ask("SELECT rule, raw, format ->> 'kind' FROM etl.quarantine_line ORDER BY etl_line")
     assert [rule for rule, _, _ in lines] == ["enum.network_connection_state"] * 2 + ["identity_conflict"] * 2
     wanted = writer(rows).splitlines()
     assert all(bytes(raw) in wanted for _, raw, _ in lines)

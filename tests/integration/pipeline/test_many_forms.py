@@ -89,7 +89,7 @@ def test_wrapped_lines_of_quarantine_are_replayed(
     ]
     write(tmp_path / "conn.log", "".join(line + "\n" for line in lines).encode())
     assert said("ingest", tmp_path)["rows_quarantined"] == 1
-    ((raw, stored),) = ask("SELECT raw, format FROM etl.quarantine")
+    ((raw, stored),) = ask("SELECT raw, format FROM etl.quarantine_line")
     assert (bytes(raw).decode(), stored["wrapping"]) == (lines[1], ["key:_source"])
     severity = json.dumps({"enum.network_connection_state": "warning"})
     done = command("quarantine", "replay", "--all", "--why", "a test", CONN_ETL_RULE_SEVERITY=severity)

@@ -1,0 +1,13 @@
+"""A header is kept once."""
+
+from alembic import op
+
+revision = "0004"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Run the SQL file of this revision."""
+    op.run_sql_file("0004_trust.sql")
