@@ -197,9 +197,7 @@ class Table:
 
     # --- cells to values --------------------------------------------------------------------------------------
 
-    def _block(
-        self, frame: pl.DataFrame, numbers: pl.Series, faults: list[Fault], data: bytes
-    ) -> RawBlock:
+    def _block(self, frame: pl.DataFrame, numbers: pl.Series, faults: list[Fault], data: bytes) -> RawBlock:
         rows = frame.height + len(faults)
         for column in self._streams:
             frame, numbers, other = self._own_rows(column, frame, numbers)
