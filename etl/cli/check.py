@@ -55,6 +55,7 @@ def failed_rules(store: Store, days: Sequence[date], run_id: str | None = None) 
     """Run the suites over these days and return the rules that failed: day, suite, rule, severity, failed, rows."""
     from etl.quality import day_checks
 
+    found = day_checks.check_days(store, days, run_id)
     return [
         {
             "day": day.isoformat(),
@@ -65,7 +66,7 @@ def failed_rules(store: Store, days: Sequence[date], run_id: str | None = None) 
             "rows": verdict.rows,
         }
         for day in days
-        for verdict in day_checks.check_day(store, day, run_id)
+        for verdict in found[day]
         if verdict.failed
     ]
 

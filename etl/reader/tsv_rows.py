@@ -106,7 +106,7 @@ class Table:
             frame = self._typed(data, run.lines)
             if frame is not None:
                 numbers = pl.int_range(run.first, run.first + run.lines, dtype=pl.Int64, eager=True)
-                return self._block(frame, numbers, [])
+                return self._block(frame, numbers, [], data)
             self._typed_pays = False
         return self._searched(data, run)
 
@@ -167,7 +167,7 @@ class Table:
         good = lines.kept(without(len(lines), list(reasons)))
         if not len(good):
             return RawBlock(format=self._format, rows=len(faults), faults=faults)
-        return self._block(self._text(good), pl.Series(good.numbers, dtype=pl.Int64), faults)
+        return self._block(self._text(good), pl.Series(good.numbers, dtype=pl.Int64), faults, good.data)
 
     def _shape_faults(self, lines: Lines) -> dict[int, str]:
         """What is wrong with the shape of which line, by index; the gravest last."""
@@ -197,12 +197,12 @@ class Table:
 
     # --- cells to values --------------------------------------------------------------------------------------
 
-    def _block(self, frame: pl.DataFrame, numbers: pl.Series, faults: list[Fault]) -> RawBlock:
+    def _block(self, frame: pl.DataFrame, numbers: pl.Series, faults: list[Fault], data: bytes) -> RawBlock:
         rows = frame.height + len(faults)
         for column in self._streams:
             frame, numbers, other = self._own_rows(column, frame, numbers)
             faults = faults + [Fault(line=line, field=None, reason="other_log") for line in other]
-        return RawBlock(format=self._format, rows=rows, frame=self._raw(frame, numbers), faults=faults)
+        return RawBlock(format=self._format, rows=rows, frame=self._raw(frame, numbers, data), faults=faults)
 
     def _own_rows(
         self, column: Column, frame: pl.DataFrame, numbers: pl.Series
@@ -215,9 +215,9 @@ class Table:
         frame = frame.with_columns(values.set(named_here, None)).filter(~others)
         return frame, numbers.filter(~others), numbers.filter(others).to_list()
 
-    def _raw(self, frame: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
+    def _raw(self, frame: pl.DataFrame, numbers: pl.Series, data: bytes) -> pl.DataFrame:
         """What the mapping takes: cells unescaped, sets as JSON text, further columns as ``extra``."""
-        frame = self._unescaped(frame)
+        frame = self._unescaped(frame) if self._may_be_escaped(data) else frame
         fields = frame.select(column.id for column in self._columns if column.field)
         sets = [column.id for column in self._columns if column.is_set]
         fields = fields.with_columns(
@@ -226,6 +226,11 @@ class Table:
         members = [self._member(c, frame[c.id]) for c in self._columns if not c.field]
         further = extra.encode(members, frame.height)
         return fields.with_columns(numbers.alias("etl_line"), further.alias("extra"))
+
+    def _may_be_escaped(self, data: bytes) -> bool:
+        """Whether lines have the first byte of an escape or of the mark of an empty text: quicker than each cell."""
+        mark = (self._format.empty_field or "").encode()[:1]
+        return b"\\" in data or (mark != b"" and mark in data)
 
     def _unescaped(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Cells of text columns as they are meant."""

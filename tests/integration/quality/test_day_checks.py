@@ -12,6 +12,7 @@ import pytest
 from etl import pipeline
 from etl.database.engine import address_of
 from etl.database.store import Store
+from etl.errors import PermanentError
 from etl.monitoring import alerts, windows
 from etl.quality import day_checks, gate, gx, rules
 from etl.quality.results import RuleResult
@@ -90,6 +91,36 @@ def test_relations_that_hold_pass_and_broken_ones_are_found(store: Store, ask: A
     assert len(
         ask("SELECT 1 FROM etl.expectation_result WHERE rule LIKE 'consistency.%' AND NOT success")
     ) == len(stored)
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 5_000_000])
+def test_days_together_have_the_results_of_each_alone(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_at_once: int
+) -> None:
+    broken = [changes for rows in BAD.values() for changes in rows]
+    for day, some in enumerate((broken, GOOD, broken[:4])):
+        rows = [
+            flow(i, ts=f"{1_772_352_000 + 2 * day * 86_400 + i}.5", uid=f"C{day}x{i}", **changes)
+            for i, changes in enumerate(some, 1)
+        ]
+        load(store, tmp_path / f"{day}.log", rows)
+    monkeypatch.setattr(day_checks, "_ROWS_AT_ONCE", rows_at_once)
+    # one day in between has no row
+    days = [DAY + timedelta(days=number) for number in range(4, -1, -1) if number != 1]
+    together = day_checks.check_days(store, days)
+    alone = {day: day_checks.check_day(store, day) for day in days}
+    assert together == alone
+    assert [len(failed(consistency(alone[DAY + timedelta(days=n)]))) for n in (0, 2, 3, 4)] == [
+        len(BAD),
+        0,
+        0,
+        2,
+    ]
+
+
+def test_a_query_that_is_not_about_the_days_is_an_error() -> None:
+    with pytest.raises(PermanentError, match="not about the days"):
+        day_checks._instead("SELECT 1", "SELECT 2", "SELECT 3")
 
 
 @pytest.mark.parametrize(
