@@ -23,6 +23,7 @@ from etl.fields import COPY_COLUMNS, MAPPING_VERSION
 from etl.loading import ledger
 from etl.loading.batch import REJECT, Batch
 from etl.loading.copy_buffer import Opener, Piece, pieces
+from etl.loading.hours import COLUMNS, as_csv
 from etl.loading.ledger import BatchFile
 from etl.loading.single_out import as_file_error, single_out
 from etl.models import Scan
@@ -41,6 +42,7 @@ class Part:
 
     table: str
     days: frozenset[date]
+    """UTC days that they fall on."""
 
 
 OnPart = Callable[[Part], None]
@@ -147,7 +149,7 @@ def _take(copied: _Copied, piece: Piece) -> None:
     copied.waiting.append(piece)
     copied.waiting_bytes += len(piece.rows) + len(piece.rejects)
     copied.part_bytes += len(piece.rows)
-    copied.days |= piece.days
+    copied.days |= {hour.hour.date() for hour in piece.hours}
     if copied.waiting_bytes > FLUSH_BYTES:
         _flush(copied)
 
@@ -168,6 +170,7 @@ def _flush(copied: _Copied) -> None:
 def _copy(copied: _Copied, chosen: Sequence[Piece]) -> None:
     """COPY these pieces and hold what the server took against what was read; in a savepoint."""
     batch, connection = copied.batch, copied.connection
+    hours, hour_count = as_csv((piece.file.etl_file_id, hour) for piece in chosen for hour in piece.hours)
     with connection.begin_nested():
         for name, columns, data, expected in (
             (
@@ -182,6 +185,7 @@ def _copy(copied: _Copied, chosen: Sequence[Piece]) -> None:
                 [piece.rejects for piece in chosen],
                 sum(piece.reject_count for piece in chosen),
             ),
+            (f"{batch.table}_hour", COLUMNS, [hours], hour_count),
         ):
             if expected and (taken := copy_in(connection, name, columns, b"".join(data))) != expected:
                 raise PermanentError(f"COPY took {taken:,} of {expected:,} lines")
