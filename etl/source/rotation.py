@@ -39,7 +39,10 @@ _HOURS = re.compile(
     rf"(?:-{{1,2}}|(?(underscore)(?!)|_{{1,2}})){_END}{_FRACTION}(?P<end_zone>{_OFFSET})?(?!\d)"
 )
 """Two times of day, with a day before them or in the folder's name."""
-_MOMENT = rf"(?:{DATE}[-_T]\d{{2}}[-:._]\d{{2}}[-:._]\d{{2}}|{DATE}T\d{{2}}(?::?\d{{2}}(?::?\d{{2}})?)?|\d{{8}}[-_]?\d{{6}})"
+_MOMENT = (
+    rf"(?:{DATE}[-_T]\d{{2}}[-:._]\d{{2}}[-:._]\d{{2}}"
+    rf"|{DATE}T\d{{2}}(?::?\d{{2}}(?::?\d{{2}})?)?|\d{{8}}[-_]?\d{{6}})"
+)
 _MOMENTS = re.compile(
     rf"(?<!\d)(?P<start>{_MOMENT}){_FRACTION}(?P<zone>{_OFFSET})?"
     rf"(?:[-_.]+(?:to[-_]+)?(?P<end>{_MOMENT}){_FRACTION}(?P<end_zone>{_OFFSET})?)?(?!\d)"
