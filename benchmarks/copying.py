@@ -39,8 +39,18 @@ def clean_rows(url: str, log: Path, csv: Path) -> int:
 
 def plain_copy(url: str, csv: Path) -> float:
     """Seconds of one COPY of all rows into days that exist, commit included, after a CHECKPOINT."""
+    make_days(url)
+    return copy(url, csv)
+
+
+def make_days(url: str) -> None:
+    """Make all days that the rows need, and write what that left to be written."""
     run(url, DAYS)
     run(url, "CHECKPOINT")
+
+
+def copy(url: str, csv: Path) -> float:
+    """Seconds of the COPY itself, commit included."""
     command = sql.SQL("COPY zeek.conn ({}) FROM STDIN (FORMAT csv)").format(_COLUMNS)
     connection = psycopg2.connect(url, application_name="plain COPY")
     with csv.open("rb") as file, connection.cursor() as cursor:

@@ -94,16 +94,12 @@ def by_fullness(home: Path, folder: Path, chosen: Any) -> list[dict[str, Any]]:
     for name, last in (("other", date(2026, 1, 30)), ("same", LAST_OF_SAME)):  # one after the other: disk
         store = Store.open(database(home, "full"), Settings())
         fill(store, chosen.full, last)
-        load(
-            home, chosen.load, log
-        )  # not counted: the server is still busy with what the filling left to be written
-        found += rounds_of(
-            chosen.rounds,
-            {
-                f"an empty table ({name})": lambda: load(home, chosen.load, log),
-                f"{chosen.full:,} rows on {name} days": partial(load_and_unload, store, chosen.load, log),
-            },
-        )
+        ways = {
+            f"an empty table ({name})": lambda: load(home, chosen.load, log),
+            f"{chosen.full:,} rows on {name} days": partial(load_and_unload, store, chosen.load, log),
+        }
+        rounds_of(1, ways)  # not counted: the server still writes what the filling left
+        found += rounds_of(chosen.rounds, ways)
         run(embedded.url(home, "postgres"), 'DROP DATABASE "full" WITH (FORCE)')
     return found
 
@@ -132,20 +128,25 @@ MEASURED = {"rows": by_rows, "files": by_files, "full": by_fullness, "two": by_p
 
 
 def rounds_of(rounds: int, ways: dict[str, Callable[[], dict[str, Any]]]) -> list[dict[str, Any]]:
-    """All ways in turns; medians, and each rate beside that of the first way in the same round."""
+    """All ways in turns, every second round in reverse; medians, and each rate beside the first way's in its round."""
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, way in ways.items():
+    for number in range(rounds):
+        for name, way in results.in_turn(list(ways.items()), number):
             found[name].append(way())
     first = next(iter(found.values()))
     return [
         {
             "what": name,
             **{key: statistics.median(f[key] for f in each) for key in ("rate", "load_seconds", "peak_mib")},
-            "of_first": statistics.median(f["rate"] / b["rate"] for f, b in zip(each, first, strict=True)),
+            "of_first": statistics.median(beside := _beside(each, first)),
+            "of_first_spread": [min(beside), max(beside)],
         }
         for name, each in found.items()
     ]
+
+
+def _beside(each: list[dict[str, Any]], first: list[dict[str, Any]]) -> list[float]:
+    return [figure["rate"] / base["rate"] for figure, base in zip(each, first, strict=True)]
 
 
 def fresh(home: Path) -> str:
@@ -192,7 +193,10 @@ def fill(store: Store, rows: int, last: date, days: int = 10) -> None:
 
 def show(line: dict[str, Any]) -> None:
     """One line."""
-    beside = f"{line['of_first']:8.2f} of the first" if "of_first" in line else ""
+    beside = ""
+    if "of_first" in line:
+        low, high = line["of_first_spread"]
+        beside = f"{line['of_first']:8.2f} of the first ({low:.2f} to {high:.2f})"
     print(
         f"{line['what']:36}{line['load_seconds']:9.2f} s{line['rate']:10,.0f} rows/s"
         f"{line['peak_mib']:7.0f} MiB{beside}",

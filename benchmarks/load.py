@@ -2,7 +2,9 @@
 
 Whole path: gzip in; read, mapped, gated, published, ledger written; unique key on. Plain COPY: the rows as CSV in the
 table's order, from memory to the same partitioned table with the same key, in one transaction. Quoted are medians of
-the rounds and the ratio of each pair. ``python -m benchmarks.load --rows 1000000 --rounds 3``.
+the rounds and the ratio of each pair. Every second round goes in reverse. Processor seconds are those of our process
+from its imports on, of PostgreSQL's sessions and of its background processes: a busy machine hardly changes them.
+``python -m benchmarks.load --rows 1000000 --rounds 3``; ``quick`` is for the inner loop, two minutes.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -20,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import results
-from benchmarks.copying import DAYS, clean_rows, plain_copy, rows_in
+from benchmarks.copying import DAYS, clean_rows, copy, make_days, rows_in
 from benchmarks.server import database, run, server
 from benchmarks.watch import Watch
 from etl.database import embedded
@@ -31,6 +34,8 @@ from samples.writing import Format, write_conn_log
 BAD_EVERY = 1_000
 FORMATS: dict[Format, str] = {"json": "JSON.gz", "tsv": "TSV.gz"}
 STEPS = ("before", "stage", "validate", "publish")
+REST = ("unseen", "background")
+"""What PostgreSQL used and no step has."""
 INDEXES = (
     "SELECT relid::regclass::text, count(indexrelid) FROM pg_partition_tree('zeek.conn')"
     " LEFT JOIN pg_index ON indrelid = relid WHERE isleaf GROUP BY 1 ORDER BY 2 DESC LIMIT 1"
@@ -61,12 +66,22 @@ def bad_lines(arguments: list[str] | None = None) -> None:
     _part("bad_lines", dirty_logs, arguments)
 
 
+def quick(arguments: list[str] | None = None) -> None:
+    """Few rows in both formats, into days that exist."""
+    _part("quick", existing_days, arguments, rows=300_000, rounds=2)
+
+
 def _part(
-    part: str, contenders: Callable[[Path, int], Iterator[Contender]], arguments: list[str] | None
+    part: str,
+    contenders: Callable[[Path, int], Iterator[Contender]],
+    arguments: list[str] | None,
+    *,
+    rows: int = 1_000_000,
+    rounds: int = 3,
 ) -> None:
     parser = results.parser(__doc__)
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=rows)
+    parser.add_argument("--rounds", type=int, default=rounds)
     chosen = parser.parse_args(arguments)
     with server() as home, tempfile.TemporaryDirectory() as folder:
         figures = measure(home, Path(folder), chosen.rows, chosen.rounds, contenders)
@@ -83,6 +98,11 @@ def clean_logs(folder: Path, rows: int) -> Iterator[Contender]:
         if fmt == "json":
             yield Contender(name=f"{name}, imports included", log=log, whole=True)
         yield Contender(name=f"{name} into new days", log=log, new_days=True)
+
+
+def existing_days(folder: Path, rows: int) -> Iterator[Contender]:
+    """The two that say most."""
+    return (c for c in clean_logs(folder, rows) if not c.whole and not c.new_days)
 
 
 def dirty_logs(folder: Path, rows: int) -> Iterator[Contender]:
@@ -110,8 +130,8 @@ def measure(
     clean_rows(database(home, "clean"), next(c.log for c in chosen if not c.bad), csv)
     copies: list[dict[str, Any]] = []
     runs: dict[str, list[dict[str, Any]]] = {contender.name: [] for contender in chosen}
-    for _ in range(rounds):
-        for contender in chosen:
+    for number in range(rounds):
+        for contender in results.in_turn(chosen, number):
             copies.append(watched_copy(home, csv))
             figure = whole_path(home, contender)
             if (figure["rows_loaded"], figure["rows_quarantined"]) != (rows - contender.bad, contender.bad):
@@ -146,7 +166,7 @@ def kept(clean: list[dict[str, Any]], dirty: list[dict[str, Any]]) -> float:
 
 
 def middle(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians, name by name, also of what is told by step; a step that a round did not see counts 0 there."""
+    """Medians, name by name, also of what is counted by step; a step that a round did not see counts 0 there."""
     medians: dict[str, Any] = {}
     for key, value in found[0].items():
         if isinstance(value, Mapping):
@@ -158,11 +178,14 @@ def middle(found: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def watched_copy(home: Path, csv: Path) -> dict[str, Any]:
-    """Seconds of the plain COPY, and what PostgreSQL used for it."""
+    """Seconds of the plain COPY, and the processor seconds of both sides."""
     url = database(home, "plain")
+    make_days(url)
+    begin = time.process_time()
     with Watch(url=embedded.url(home, "postgres")) as watch:
-        seconds = plain_copy(url, csv)
-    return {"seconds": seconds, **watch.figures()}
+        seconds = copy(url, csv)
+    own = time.process_time() - begin
+    return {"seconds": seconds, **watch.figures(), "core_seconds": own + sum(watch.cpu_seconds.values())}
 
 
 def whole_path(home: Path, contender: Contender) -> dict[str, Any]:
@@ -173,7 +196,8 @@ def whole_path(home: Path, contender: Contender) -> dict[str, Any]:
     run(url, "CHECKPOINT")
     with Watch(url=embedded.url(home, "postgres")) as watch:
         figures = load_here(url, contender)
-    return figures | watch.figures() | {"rows_in_table": rows_in(url)}
+    used = sum(figures["step_cpu_seconds"].values()) + sum(watch.cpu_seconds.values())
+    return figures | watch.figures() | {"core_seconds": used, "rows_in_table": rows_in(url)}
 
 
 def load_here(url: str, contender: Contender) -> dict[str, Any]:
@@ -202,16 +226,18 @@ def show(figures: dict[str, Any]) -> None:
     if indexes["indexes"] == 1:
         print("it is the unique key: plain COPY's table is the table with the unique key alone")
     print(
-        f"{'':28}{'seconds':>9}{'rows/s':>10}{'of COPY':>9}{'CPU s':>8}{'peak MiB':>10}{'sessions MiB':>14}"
+        f"{'':28}{'seconds':>9}{'rows/s':>10}{'of COPY':>9}{'from':>6}{'to':>6}{'core s/1M':>11}{'peak MiB':>10}"
+        f"{'sessions MiB':>14}"
     )
     print(
-        f"{'plain COPY':28}{copy['seconds']:9.2f}{rows / copy['seconds']:10,.0f}{1:9.2f}{'':8}{'':10}"
-        f"{copy['postgres_private_mib']:14.0f}"
+        f"{'plain COPY':28}{copy['seconds']:9.2f}{rows / copy['seconds']:10,.0f}{1:9.2f}{'':12}"
+        f"{copy['core_seconds'] * 1e6 / rows:11.2f}{'':10}{copy['postgres_private_mib']:14.0f}"
     )
     for name, f in figures["contenders"].items():
         print(
             f"{name:28}{f['load_seconds']:9.2f}{rows / f['load_seconds']:10,.0f}{f['ratio']:9.2f}"
-            f"{f['cpu_seconds']:8.1f}{f['peak_mib']:10.0f}{f['postgres_private_mib']:14.0f}"
+            f"{min(f['ratios']):6.2f}{max(f['ratios']):6.2f}{f['core_seconds'] * 1e6 / rows:11.2f}"
+            f"{f['peak_mib']:10.0f}{f['postgres_private_mib']:14.0f}"
         )
     for name, share in figures["bad_lines"].items():
         print(f"{name}: {share:.2f} of the throughput of the clean log")
@@ -219,15 +245,20 @@ def show(figures: dict[str, Any]) -> None:
 
 
 def show_steps(figures: dict[str, Any]) -> None:
-    """Core seconds a million rows; publishing overlaps with staging, so the sessions' seconds are what tells."""
-    print(f"\n{'core seconds, 1M rows':28}" + "".join(f"{step:>16}" for step in (*STEPS, "background")))
+    """Core seconds a million rows; publishing overlaps with staging, so only the sessions' seconds are by step."""
+    heads = "".join(f"{step:>16}" for step in (*STEPS, *REST, "in all"))
+    print(f"\n{'core seconds, 1M rows':28}{heads}")
     for name, f in figures["contenders"].items():
         own, sessions = f["step_cpu_seconds"], f["postgres_cpu_seconds"]
         scale = 1e6 / figures["rows"]
         cells = [f"{own.get(s, 0) * scale:.2f} + {sessions.get(s, 0) * scale:.2f}" for s in STEPS]
-        cells.append(f"{sessions.get('background', 0) * scale:.2f}")
+        cells += [f"{sessions.get(name, 0) * scale:.2f}" for name in REST]
+        cells.append(f"{f['core_seconds'] * scale:.2f}")
         print(f"{name:28}" + "".join(f"{cell:>16}" for cell in cells))
-    print("(own process + PostgreSQL's sessions; own time of speculative publishing stands under stage)")
+    print(
+        "(own process + PostgreSQL's sessions; own time of speculative publishing stands under stage; unseen: what "
+        "sessions used between the last look and their end)"
+    )
 
 
 if __name__ == "__main__":

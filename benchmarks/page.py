@@ -105,6 +105,7 @@ def load(f: dict[str, Any], chart: str = "load") -> Iterable[str]:
             "",
             f"{rows / copy['seconds']:,.0f}",
             "1.00",
+            _core_seconds(copy, rows),
             "",
             f"{copy['postgres_private_mib']:.0f}",
         ]
@@ -116,13 +117,24 @@ def load(f: dict[str, Any], chart: str = "load") -> Iterable[str]:
                 f"{c['load_seconds']:.2f}",
                 f"{c['copy_seconds']:.2f}",
                 f"{rows / c['load_seconds']:,.0f}",
-                f"{c['ratio']:.2f}",
+                _spread(c),
+                _core_seconds(c, rows),
                 f"{c['peak_mib']:.0f}",
                 f"{c['postgres_private_mib']:.0f}",
             ]
         )
     yield table(
-        ["", "seconds", "its COPY", "rows/s", "of COPY", "process, peak MiB", "sessions, peak MiB"], lines
+        [
+            "",
+            "seconds",
+            "its COPY",
+            "rows/s",
+            "of COPY (from, to)",
+            "core s/1M rows",
+            "process, peak MiB",
+            "sessions, peak MiB",
+        ],
+        lines,
     )
     yield bars(
         chart,
@@ -147,6 +159,18 @@ def load(f: dict[str, Any], chart: str = "load") -> Iterable[str]:
             for n, c in f["contenders"].items()
         ],
     )
+
+
+def _spread(contender: dict[str, Any]) -> str:
+    """The median ratio, and the lowest and highest."""
+    ratios = contender["ratios"]
+    return f"{contender['ratio']:.2f} ({min(ratios):.2f}, {max(ratios):.2f})"
+
+
+def _core_seconds(figures: dict[str, Any], rows: int) -> str:
+    """Of both sides for a million rows, where they were measured."""
+    used = figures.get("core_seconds")
+    return f"{used * 1e6 / rows:.2f}" if used is not None else ""
 
 
 def rivals(f: dict[str, Any]) -> Iterable[str]:
@@ -190,6 +214,14 @@ def quality(f: dict[str, Any]) -> Iterable[str]:
         yield f"The report over a day of {r['rows']:,} rows: {r['seconds']:.1f} s.\n"
 
 
+def _beside_first(line: dict[str, Any]) -> str:
+    """Its rate beside that of the first way, with the spread where it is known."""
+    if "of_first" not in line:
+        return ""
+    low, high = line.get("of_first_spread", (None, None))
+    return f"{line['of_first']:.2f}" + (f" ({low:.2f}, {high:.2f})" if low is not None else "")
+
+
 GROWTH = {
     "rows": "One JSON.gz, larger and larger, once each:",
     "files": "The same rows in one file and in many:",
@@ -212,7 +244,7 @@ def growth(f: dict[str, Any]) -> Iterable[str]:
                         f"{x['load_seconds']:.2f}",
                         f"{x['rate']:,.0f}",
                         f"{x['peak_mib']:.0f}",
-                        f"{x['of_first']:.2f}" if "of_first" in x else "",
+                        _beside_first(x),
                     ]
                     for x in f[name]
                 ],

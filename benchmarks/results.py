@@ -9,13 +9,15 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "benchmarks"
 PACKAGES = ("polars", "great-expectations", "apache-airflow", "psycopg2-binary", "sqlalchemy", "isal")
@@ -26,6 +28,7 @@ SERVER_SETTINGS = (
     "shared_buffers",
     "max_wal_size",
     "wal_level",
+    "autovacuum",
 )
 
 
@@ -34,6 +37,11 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=doc)
     made.add_argument("--json", type=Path, help="write the figures here too")
     return made
+
+
+def in_turn(ways: Sequence[T], number: int) -> Sequence[T]:
+    """All ways of one round; those of every second round in reverse, so that each comes after each of the others."""
+    return ways[::-1] if number % 2 else ways
 
 
 def save(path: Path | None, part: str, arguments: list[str] | None, figures: dict[str, Any]) -> None:

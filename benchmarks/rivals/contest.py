@@ -116,8 +116,8 @@ def theirs(home: Path, rival: Rival, log: Path) -> tuple[str, dict[str, float]]:
 def turns(home: Path, csv: Path, who: dict[str, Starter], rows: int, rounds: int) -> dict[str, list[Any]]:
     """Everybody in turns, as often as there are rounds; a table without all rows ends it."""
     runs: dict[str, list[Any]] = {"plain COPY": [], **{name: [] for name in who}}
-    for _ in range(rounds):
-        for name, start in who.items():
+    for number in range(rounds):
+        for name, start in results.in_turn(list(who.items()), number):
             copy = plain_copy(database(home, "plain"), csv)
             url, figure = start()
             if (there := rows_in(url)) != rows:
