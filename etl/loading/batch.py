@@ -1,6 +1,6 @@
-"""A batch of files, and its staging: rows in ``etl.stage_<batch>``; rejects, bad rows and their bytes beside it.
+"""A batch of files, and its staging: rows in ``etl.stage_<batch>``; rejects, bad rows, bytes and counts beside it.
 
-The five tables are UNLOGGED: crash recovery empties them, and a step that finds less than the ledger says stages again.
+The six tables are UNLOGGED: crash recovery empties them, and a step that finds less than the ledger says stages again.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Batch:
 
     def bind(self) -> None:
         """Bind the views in the transaction that the connection is in."""
-        _run(self.connection, "bind", self.batch_id)
+        _run(self.connection, "bind", self.batch_id, batch=self.batch_id)
 
     def create(self) -> None:
         """Make the staging tables, empty, whatever was there before; they have no constraint at all.
@@ -176,8 +176,8 @@ def _name(batch_id: int) -> str:
     return f"stage_{int(batch_id)}"
 
 
-def _run(connection: Connection, name: str, batch_id: int) -> sa.CursorResult[Any]:
-    return execute_on(connection, f"staging.{name}", {"stage_batch": _name(batch_id)})
+def _run(connection: Connection, name: str, batch_id: int, **parameters: Any) -> sa.CursorResult[Any]:
+    return execute_on(connection, f"staging.{name}", {"stage_batch": _name(batch_id)}, **parameters)
 
 
 def _bad_counts(connection: Connection) -> dict[int, int]:

@@ -13,13 +13,13 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
-from datetime import date
 from typing import TypeVar
 
 import polars as pl
 
 from etl.errors import EnvironmentProblem, FileError, TransientError
 from etl.loading.formats import Digests
+from etl.loading.hours import HourCount, count_hours
 from etl.loading.ledger import BatchFile
 from etl.loading.single_out import as_file_error
 from etl.models import Block, Format, Reader, Reject, Scan
@@ -42,8 +42,8 @@ class Piece:
     file: BatchFile
     rows: bytes = b""
     row_count: int = 0
-    days: frozenset[date] = frozenset()
-    """UTC days that its rows fall on."""
+    hours: tuple[HourCount, ...] = ()
+    """Its rows by UTC hour."""
     rejects: bytes = b""
     reject_count: int = 0
     formats: Mapping[bytes, Format] = field(default_factory=dict)
@@ -96,7 +96,7 @@ def _of_block(file: BatchFile, block: Block) -> Iterator[Piece]:
             file=file,
             rows=to_csv(block.frame, file.etl_file_id),
             row_count=block.frame.height,
-            days=frozenset(block.frame["@timestamp"].dt.date().unique()),
+            hours=count_hours(block.frame["@timestamp"]),
         )
     yield from _rejects(file, block.rejects)
 

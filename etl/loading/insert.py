@@ -1,9 +1,13 @@
-"""Inserting the good rows of a batch: plainly where all are new, else without those that are in the table already."""
+"""Inserting the good rows of a batch: plainly where all are new, else without those that are in the table already.
+
+What came in plainly is known without asking the rows: it is what staging counted, less the bad rows.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Protocol
 
@@ -14,10 +18,16 @@ from etl.database.locks import lock_digests
 from etl.database.statements import execute
 from etl.loading.undo import Redo
 
+log = logging.getLogger(__name__)
+
 UNIQUE_VIOLATION = "23505"
 
 
-@dataclass(kw_only=True, slots=True)
+class Miscounted(Exception):
+    """The table took another number of rows than staging had counted."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Inserted:
     """Rows of one file that are in ``zeek.conn``, and the span of their times."""
 
@@ -31,16 +41,6 @@ class Inserted:
         return cls(
             rows_loaded=row.rows_loaded, min_timestamp=row.min_timestamp, max_timestamp=row.max_timestamp
         )
-
-    def add(self, row: Any) -> None:
-        """Count further rows of the file."""
-        self.rows_loaded += row.rows_loaded
-        self.min_timestamp = min(self.min_timestamp, row.min_timestamp)
-        self.max_timestamp = max(self.max_timestamp, row.max_timestamp)
-
-    def begins_or_ends_with(self, row: Any) -> bool:
-        """Whether some of its rows are at an end of the span."""
-        return bool(row.min_timestamp == self.min_timestamp or row.max_timestamp == self.max_timestamp)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -81,10 +81,12 @@ def insert_good(connection: Connection, days: Sequence[date]) -> Counts:
     execute(connection, "publish.target")
     try:
         with connection.begin_nested():
-            added = execute(connection, "publish.insert_all")
-            loaded = {row.etl_file_id: Inserted.of(row) for row in added}
+            rows = execute(connection, "publish.insert_all").rowcount
+            loaded = loaded_of(connection, rows)
         execute(connection, "publish.no_leftover")
         return Counts(loaded=loaded)
+    except Miscounted as error:
+        log.warning("the rows are counted as they come in: %s", error)
     except sa.exc.IntegrityError as error:
         if getattr(error.orig, "pgcode", None) != UNIQUE_VIOLATION:
             raise
@@ -94,3 +96,21 @@ def insert_good(connection: Connection, days: Sequence[date]) -> Counts:
     duplicate = {row.etl_file_id: row.rows_duplicate for row in execute(connection, "publish.duplicates")}
     execute(connection, "undo.note_duplicates")
     return Counts(loaded=loaded, duplicate=duplicate)
+
+
+def loaded_of(connection: Connection, rows: int) -> dict[int, Inserted]:
+    """What plain inserts of ``rows`` rows in all brought of each file; their hours are marked as changed.
+
+    Raises:
+        Miscounted: staging counted another number of good rows.
+    """
+    counted = list(execute(connection, "publish.loaded"))
+    if (expected := sum(row.rows_loaded for row in counted)) != rows:
+        raise Miscounted(f"{rows:,} rows came in, {expected:,} were counted in staging")
+    loaded = {row.etl_file_id: Inserted.of(row) for row in counted}
+    if unsure := [row.etl_file_id for row in counted if row.unsure]:
+        for row in execute(connection, "publish.good_spans", ids=unsure):
+            loaded[row.etl_file_id] = replace(
+                loaded[row.etl_file_id], min_timestamp=row.min_timestamp, max_timestamp=row.max_timestamp
+            )
+    return loaded

@@ -12,10 +12,10 @@ The setting ``speculative_publish`` turns it off; ``NotSpeculating`` stands in i
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol, Self
 
@@ -28,7 +28,7 @@ from etl.database.locks import buckets_of
 from etl.database.statements import execute, execute_on
 from etl.errors import ConnEtlError
 from etl.loading.batch import Batch
-from etl.loading.insert import Counts, Inserted
+from etl.loading.insert import Counts, Miscounted, loaded_of
 from etl.loading.ledger import BatchFile
 from etl.loading.publish import ConflictsUnread, PublishPlan, publish_once
 from etl.loading.stage import Part
@@ -110,8 +110,10 @@ class SpeculativePublish:
     """Opens a session that may load."""
     bounds: Bounds
     _batch: Batch | None = None
-    _inserted: dict[int, Inserted] = field(default_factory=dict)
-    """By file id."""
+    _rows: int = 0
+    """Inserted so far."""
+    _files: frozenset[int] = frozenset()
+    """Those that the rows are of, by id; known in the end."""
     _own_days: set[date] = field(default_factory=set)
     """Days that are made in this transaction."""
     _connection: Connection | None = None
@@ -180,8 +182,9 @@ class SpeculativePublish:
 
     def _require_all(self, files: Sequence[BatchFile]) -> None:
         staged = {file.etl_file_id: file.rows_staged for file in files if file.rows_staged}
-        if staged != {i: there.rows_loaded for i, there in self._inserted.items()}:
+        if sum(staged.values()) != self._rows:
             raise SpeculationAborted("a file of the batch could not be read")
+        self._files = frozenset(staged)
 
     def _insert(self, part: Part) -> None:
         with translated():
@@ -193,11 +196,7 @@ class SpeculativePublish:
             days = sorted(part.days)
             self._prepare(self._connection, days)
             for _ in self._routes(self._connection, part.table, days):
-                for row in execute(self._connection, "publish.insert_all"):
-                    if known := self._inserted.get(row.etl_file_id):
-                        known.add(row)
-                    else:
-                        self._inserted[row.etl_file_id] = Inserted.of(row)
+                self._rows += execute(self._connection, "publish.insert_all").rowcount
 
     def _prepare(self, connection: Connection, days: Sequence[date]) -> None:
         """Have the days' tables and locks; nothing is waited for, since locks come in no order here."""
@@ -246,7 +245,7 @@ class SpeculativePublish:
         Raises:
             SpeculationAborted: a file is not published after all, or a row of a new day is there twice.
         """
-        if not self._inserted.keys() <= set(chosen):
+        if not self._files <= set(chosen):
             raise SpeculationAborted("a file of the batch is not published")
         try:
             for day in sorted(self._own_days):
@@ -254,24 +253,18 @@ class SpeculativePublish:
         except sa.exc.IntegrityError as error:
             raise SpeculationAborted("a row is there twice") from error
         execute(connection, "publish.no_leftover")
-        return Counts(loaded=self._without_bad(connection))
+        try:
+            return Counts(loaded=loaded_of(connection, self._rows - _delete_bad(connection)))
+        except Miscounted as error:
+            raise SpeculationAborted(str(error)) from error
 
-    def _without_bad(self, connection: Connection) -> Mapping[int, Inserted]:
-        """Delete the bad rows, and return what is left; nothing for a file without a good row."""
-        bad = {row.etl_file_id: row.bad for row in execute(connection, "staging.bad_counts")}
-        if not bad:
-            return self._inserted
-        first = min(there.min_timestamp for there in self._inserted.values())
-        last = max(there.max_timestamp for there in self._inserted.values())
-        deleted = execute(connection, "speculative.delete_bad", first=first, last=last)
-        gone = {row.etl_file_id: row for row in deleted}
-        if {i: row.rows_deleted for i, row in gone.items()} != bad:
-            raise SpeculationAborted("bad rows are not where they were inserted")
-        unsure = [i for i, row in gone.items() if self._inserted[i].begins_or_ends_with(row)]
-        left = {i: there for i, there in self._inserted.items() if i not in unsure}
-        for i in left.keys() & gone.keys():
-            left[i] = replace(left[i], rows_loaded=left[i].rows_loaded - gone[i].rows_deleted)
-        if unsure:
-            counted = execute(connection, "speculative.left", ids=unsure)
-            left |= {row.etl_file_id: Inserted.of(row) for row in counted}
-        return left
+
+def _delete_bad(connection: Connection) -> int:
+    """Delete the bad rows from the table; returns how many they are."""
+    span = execute(connection, "speculative.bad_span").one()
+    if not span.bad:
+        return 0
+    deleted = execute(connection, "speculative.delete_bad", first=span.first, last=span.last).rowcount
+    if deleted != span.bad:
+        raise SpeculationAborted("bad rows are not where they were inserted")
+    return int(span.bad)

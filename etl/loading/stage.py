@@ -24,6 +24,7 @@ from etl.loading import ledger
 from etl.loading.batch import REJECT, Batch
 from etl.loading.copy_buffer import Opener, Piece, pieces
 from etl.loading.formats import FORMAT, as_csv
+from etl.loading.hours import HOUR, hours_csv
 from etl.loading.ledger import BatchFile
 from etl.loading.single_out import as_file_error, single_out
 from etl.models import Scan
@@ -42,6 +43,7 @@ class Part:
 
     table: str
     days: frozenset[date]
+    """UTC days that they fall on."""
 
 
 OnPart = Callable[[Part], None]
@@ -150,7 +152,7 @@ def _take(copied: _Copied, piece: Piece) -> None:
     copied.waiting.append(piece)
     copied.waiting_bytes += len(piece.rows) + len(piece.rejects)
     copied.part_bytes += len(piece.rows)
-    copied.days |= piece.days
+    copied.days |= {hour.hour.date() for hour in piece.hours}
     if copied.waiting_bytes > FLUSH_BYTES:
         _flush(copied)
 
@@ -172,6 +174,7 @@ def _copy(copied: _Copied, chosen: Sequence[Piece]) -> None:
     """COPY these pieces and hold what the server took against what was read; in a savepoint."""
     batch, connection = copied.batch, copied.connection
     new = {d: one for piece in chosen for d, one in piece.formats.items() if d not in copied.formats}
+    hours, hour_count = hours_csv((piece.file.etl_file_id, hour) for piece in chosen for hour in piece.hours)
     with connection.begin_nested():
         if new:
             copy_in(connection, f"{batch.table}_format", FORMAT, as_csv(new))
@@ -188,6 +191,7 @@ def _copy(copied: _Copied, chosen: Sequence[Piece]) -> None:
                 [piece.rejects for piece in chosen],
                 sum(piece.reject_count for piece in chosen),
             ),
+            (f"{batch.table}_hour", HOUR, [hours], hour_count),
         ):
             if expected and (taken := copy_in(connection, name, columns, b"".join(data))) != expected:
                 raise PermanentError(f"COPY took {taken:,} of {expected:,} lines")

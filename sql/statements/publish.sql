@@ -5,13 +5,14 @@
 --   object                         made by                                read by
 --   views staged, staged_reject,   staging.bind                           publish, quality, quarantine, staging
 --     staged_format, staged_raw,
---     staged_bad
+--     staged_bad, staged_hour,
+--     counted_hour
 --   table replaying (replay only)  quarantine.lock_lines                  quarantine
---   table publishing               publish.select_files                   publish.good_rows, publish.bad_rows
+--   table publishing               publish.select_files                   publish.good_rows, .bad_rows, .loaded
 --   view good                      publish.good_rows; speculative.rows_of*  publish.insert_all, .insert_new, .leftover,
---                                                                         speculative.left, quarantine.replayed
---   table bad_row                  publish.bad_rows                       publish.quarantine_bad, quarantine.still_bad,
---                                                                         speculative.delete_bad
+--                                                                         quarantine.replayed
+--   table bad_row                  publish.bad_rows                       publish.loaded, .quarantine_bad,
+--                                                                         quarantine.still_bad, speculative.delete_bad
 --   view target                    publish.target; speculative.target_day   publish.insert_all
 --   table leftover                 publish.leftover, publish.no_leftover  publish.duplicates, .quarantine_conflicts,
 --                                                                         publish.conflicts_without_raw,
@@ -32,14 +33,17 @@ SELECT
     days.day,
     to_regclass('zeek.conn_' || to_char(days.day, 'YYYYMMDD')) IS NULL AS is_new
 FROM (
-    SELECT DISTINCT staged.etl_file_id, etl.day_of(staged."@timestamp") AS day
-    FROM pg_temp.staged
-    WHERE
-        staged.etl_file_id = ANY(:ids)
-        AND NOT EXISTS (
-            SELECT FROM pg_temp.staged_bad AS bad
-            WHERE bad.etl_file_id = staged.etl_file_id AND bad.etl_line = staged.etl_line
-        )
+    SELECT etl_file_id, etl.day_of(hour) AS day
+    FROM (
+        SELECT etl_file_id, hour, rows FROM pg_temp.counted_hour
+        UNION ALL
+        SELECT staged.etl_file_id, etl.hour_of(staged."@timestamp"), -1
+        FROM (SELECT DISTINCT etl_file_id, etl_line FROM pg_temp.staged_bad) AS bad
+        INNER JOIN pg_temp.staged USING (etl_file_id, etl_line)
+    ) AS hours
+    WHERE etl_file_id = ANY(:ids)
+    GROUP BY etl_file_id, etl.day_of(hour)
+    HAVING sum(rows) > 0
 ) AS days
 ORDER BY days.day;
 
@@ -107,20 +111,26 @@ ORDER BY staged."@timestamp", staged.event_uid, publishing.position, staged.etl_
 CREATE OR REPLACE TEMPORARY VIEW target AS SELECT * FROM zeek.conn;
 
 -- name: insert_all
--- The usual case: every row is new. A row that is there already raises 23505, and insert_new takes over. The hours that
--- get rows are marked by the same statement: their rollups are due. Archived days become
--- stale.
-WITH added AS (
-    INSERT INTO pg_temp.target SELECT * FROM pg_temp.good
-    RETURNING etl_file_id, "@timestamp"
-),
+-- The usual case: every row is new. A row that is there already raises 23505, and insert_new takes over. No row is
+-- returned, which is dear: loaded knows from the counts of staging what came in.
+INSERT INTO pg_temp.target SELECT * FROM pg_temp.good;
 
-by_hour AS (
+-- name: loaded
+-- What insert_all brought of each file, from the counts of staging less the bad rows. The hours that got rows are
+-- marked: their rollups are due. Archived days become stale. unsure: a bad row had the first or the last time, which
+-- another row may have too.
+WITH by_hour AS (
     SELECT
-        etl_file_id, etl.hour_of("@timestamp") AS hour, count(*) AS rows_loaded, min("@timestamp") AS min_timestamp,
-        max("@timestamp") AS max_timestamp
-    FROM added
-    GROUP BY etl_file_id, etl.hour_of("@timestamp")
+        hours.etl_file_id, hours.hour, sum(hours.rows) AS rows_loaded, min(hours.min_timestamp) AS min_timestamp,
+        max(hours.max_timestamp) AS max_timestamp
+    FROM (
+        SELECT etl_file_id, hour, rows, min_timestamp, max_timestamp FROM pg_temp.counted_hour
+        UNION ALL
+        SELECT etl_file_id, etl.hour_of("@timestamp"), -1, NULL, NULL FROM pg_temp.bad_row
+    ) AS hours
+    INNER JOIN pg_temp.publishing USING (etl_file_id)
+    GROUP BY hours.etl_file_id, hours.hour
+    HAVING sum(hours.rows) > 0
 ),
 
 touched AS (
@@ -133,13 +143,36 @@ archived AS (
 )
 
 SELECT
-    etl_file_id, sum(rows_loaded)::bigint AS rows_loaded, min(min_timestamp) AS min_timestamp,
-    max(max_timestamp) AS max_timestamp
-FROM by_hour
-GROUP BY etl_file_id;
+    loaded.etl_file_id, loaded.rows_loaded, loaded.min_timestamp, loaded.max_timestamp,
+    (
+        SELECT count(*) > 0
+        FROM pg_temp.bad_row
+        WHERE
+            bad_row.etl_file_id = loaded.etl_file_id
+            AND bad_row."@timestamp" IN (loaded.min_timestamp, loaded.max_timestamp)
+    ) AS unsure
+FROM (
+    SELECT
+        etl_file_id, sum(rows_loaded)::bigint AS rows_loaded, min(min_timestamp) AS min_timestamp,
+        max(max_timestamp) AS max_timestamp
+    FROM by_hour
+    GROUP BY etl_file_id
+) AS loaded;
+
+-- name: good_spans
+-- First and last time of the good rows of these files, from the rows themselves.
+SELECT staged.etl_file_id, min(staged."@timestamp") AS min_timestamp, max(staged."@timestamp") AS max_timestamp
+FROM pg_temp.staged
+WHERE
+    staged.etl_file_id = ANY(:ids)
+    AND NOT EXISTS (
+        SELECT FROM pg_temp.bad_row
+        WHERE bad_row.etl_file_id = staged.etl_file_id AND bad_row.etl_line = staged.etl_line
+    )
+GROUP BY staged.etl_file_id;
 
 -- name: insert_new
--- Insert the rows that are new and leave out those whose identity is there; marks hours as insert_all does.
+-- Insert the rows that are new and leave out those whose identity is there; marks hours and days as loaded does.
 WITH added AS (
     INSERT INTO zeek.conn SELECT * FROM pg_temp.good
     ON CONFLICT DO NOTHING

@@ -14,22 +14,35 @@ SET LOCAL search_path = etl;
 
 -- name: out_of_range
 -- It needs the ledger, so no suite can have this rule: a row may not be later than its file was first seen, or than
--- now, and a margin. A clock that was wrong at first sight condemns no file that is opened again.
+-- now, and a margin. A clock that was wrong at first sight condemns no file that is opened again. The rows are looked
+-- through only where some hour has such a row.
 INSERT INTO pg_temp.staged_bad (etl_file_id, etl_line, suite, rule)
 SELECT staged.etl_file_id, staged.etl_line, 'ledger', 'time_out_of_range'
 FROM pg_temp.staged
 INNER JOIN etl.file USING (etl_file_id)
 WHERE
-    staged."@timestamp" < CAST(:earliest AS timestamptz)
-    OR staged."@timestamp" > greatest(file.first_seen, now()) + CAST(:margin AS interval);
+    EXISTS (
+        SELECT FROM pg_temp.counted_hour AS counted
+        INNER JOIN etl.file AS counted_file USING (etl_file_id)
+        WHERE
+            counted.min_timestamp < CAST(:earliest AS timestamptz)
+            OR counted.max_timestamp > greatest(counted_file.first_seen, now()) + CAST(:margin AS interval)
+    )
+    AND (
+        staged."@timestamp" < CAST(:earliest AS timestamptz)
+        OR staged."@timestamp" > greatest(file.first_seen, now()) + CAST(:margin AS interval)
+    );
 
 -- name: expired
--- Rows of days that retention has dropped or is dropping; where there are none, the first two conditions cost nothing.
+-- Rows of days that retention has dropped or is dropping. The rows are looked through only where some hour is on one.
 INSERT INTO pg_temp.staged_bad (etl_file_id, etl_line, suite, rule)
 SELECT staged.etl_file_id, staged.etl_line, 'ledger', 'expired'
 FROM pg_temp.staged
 WHERE
-    EXISTS (SELECT FROM etl.retired_day)
+    EXISTS (
+        SELECT FROM pg_temp.counted_hour AS counted
+        INNER JOIN etl.retired_day ON etl.day_of(counted.hour) = retired_day.day
+    )
     AND staged."@timestamp" < (SELECT etl.day_start(max(day) + 1) FROM etl.retired_day)
     AND etl.day_of(staged."@timestamp") IN (SELECT day FROM etl.retired_day);
 

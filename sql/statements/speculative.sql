@@ -34,26 +34,15 @@ WHERE CAST(:days AS date []) = '{}' OR etl.day_of("@timestamp") <> all(CAST(:day
 CREATE OR REPLACE TEMPORARY VIEW target AS SELECT * FROM zeek.leaf;
 
 -- name: delete_bad
--- Delete the rows that broke a critical rule; how many each file loses, and between which times.
-WITH deleted AS (
-    DELETE FROM zeek.conn AS there
-    USING pg_temp.bad_row AS bad
-    WHERE
-        (there."@timestamp", there.event_uid) = (bad."@timestamp", bad.event_uid)
-        AND there."@timestamp" BETWEEN CAST(:first AS timestamptz) AND CAST(:last AS timestamptz)
-        AND (there.etl_file_id, there.etl_line) = (bad.etl_file_id, bad.etl_line)
-    RETURNING there.etl_file_id, there."@timestamp"
-)
+-- Delete the rows that broke a critical rule, all of them between these times.
+DELETE FROM zeek.conn AS there
+USING pg_temp.bad_row AS bad
+WHERE
+    (there."@timestamp", there.event_uid) = (bad."@timestamp", bad.event_uid)
+    AND there."@timestamp" BETWEEN CAST(:first AS timestamptz) AND CAST(:last AS timestamptz)
+    AND (there.etl_file_id, there.etl_line) = (bad.etl_file_id, bad.etl_line);
 
-SELECT
-    etl_file_id, count(*) AS rows_deleted, min("@timestamp") AS min_timestamp, max("@timestamp") AS max_timestamp
-FROM deleted
-GROUP BY etl_file_id;
-
--- name: left
--- Good rows of these files, counted in staging, and between which times.
-SELECT
-    etl_file_id, count(*) AS rows_loaded, min("@timestamp") AS min_timestamp, max("@timestamp") AS max_timestamp
-FROM pg_temp.good
-WHERE etl_file_id = ANY(:ids)
-GROUP BY etl_file_id;
+-- name: bad_span
+-- How many rows broke a critical rule, and their first and last time.
+SELECT count(*) AS bad, min("@timestamp") AS first, max("@timestamp") AS last
+FROM pg_temp.bad_row;

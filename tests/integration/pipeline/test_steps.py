@@ -24,6 +24,9 @@ DAMAGE = {
     "verdicts lost": "TRUNCATE {stage}_bad",
     "tables dropped": "DROP TABLE {stage}, {stage}_reject, {stage}_bad",
     "rejects lost": "TRUNCATE {stage}_reject",
+    "counts lost": "TRUNCATE {stage}_hour",
+    "one count lost": "DELETE FROM {stage}_hour WHERE etl_file_id = 1",
+    "counts of an older version": "DROP TABLE {stage}_hour",
 }
 
 
@@ -74,7 +77,7 @@ def test_a_batch_of_an_ended_run_is_an_orphan_and_the_next_run_sweeps_it(
 ) -> None:
     pipeline.stage(store, batch)
     pipeline.begin(store, "run-2", "dag", {})
-    assert ask("SELECT count(*) FROM pg_class WHERE relname ~ '^stage_'") == [(4,)]  # run-1 still lives
+    assert ask("SELECT count(*) FROM pg_class WHERE relname ~ '^stage_'") == [(6,)]  # run-1 still lives
     assert pipeline.discover(store, "run-2", [str(tmp_path)]) == []
     pipeline.end(store, "run-1")
     pipeline.begin(store, "run-3", "dag", {})
