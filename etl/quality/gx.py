@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 from etl.database.driver_errors import translate_text, translate_wrapped
 from etl.database.engine import Address
 from etl.errors import ConnEtlError, EnvironmentProblem, PermanentError
+from etl.quality import gate_sql
 from etl.quality.rules import Rule
 
 if TYPE_CHECKING:
     from great_expectations.core.expectation_validation_result import (  # noqa: TID251  here it is allowed
         ExpectationValidationResult,
     )
-    from great_expectations.expectations.expectation import Expectation  # noqa: TID251  here it is allowed
 
 _numbers = itertools.count()
 
@@ -92,8 +92,6 @@ def _validate(
             batch = asset.add_batch_definition_whole_table("all").get_batch()
             suite = gx.ExpectationSuite(name="suite", expectations=[rule.definition for rule in wanted])
             _require_all(len(wanted), len(suite.expectations))
-            for expectation in suite.expectations:
-                _whole_bounds(expectation)
             # yes or no, and the text of the query for the rows: no row is listed, nothing scanned once more
             answer: dict[str, Any] = {
                 "result_format": "BOOLEAN_ONLY",
@@ -142,14 +140,6 @@ def _require_all(wanted: int, found: int) -> None:
         )
 
 
-def _whole_bounds(expectation: Expectation) -> None:
-    """Undo what pydantic did to whole numbers: bigint against 0.0 is compared in numeric, at twice the cost."""
-    for name in ("min_value", "max_value"):
-        bound = getattr(expectation, name, None)
-        if isinstance(bound, float) and bound.is_integer():
-            setattr(expectation, name, int(bound))
-
-
 def _exceptions(result: ExpectationValidationResult) -> list[dict[str, Any]]:
     """One or several infos, by kind of rule."""
     info = result.exception_info or {}
@@ -177,13 +167,18 @@ def _context() -> Any:
 def _add_source(context: Any, address: Address) -> Any:
     """Not by its URL: GX puts that into messages, and refuses passwords with a blank or a $ in it."""
     # a session that the server has ended since the last batch is replaced, not stumbled over
-    arguments = {"connect_args": address.connect_args(), "pool_pre_ping": True}
+    arguments: dict[str, Any] = {
+        "connect_args": address.connect_args(),
+        "pool_pre_ping": True,
+        **gate_sql.ENGINE_OPTIONS,
+    }
     source = context.data_sources.add_postgres(
         "conn", connection_string="postgresql+psycopg2://conn-etl@localhost/conn-etl", kwargs=arguments
     )
     # it makes two engines, and knows of no way to prepare their sessions
     for engine in (source.get_engine(), source.get_execution_engine().engine):
         address.prepare_sessions_of(engine)
+        gate_sql.write_cheaply(engine)
     return source
 
 
