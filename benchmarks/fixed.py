@@ -5,25 +5,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from benchmarks import results
+from benchmarks.dag import BIN, new_airflow, run
 from benchmarks.server import database, server
-from local.one_run import airflow_home, environment
 from samples.writing import write_hours
 
-BIN = Path(sys.executable).parent
 IMPORTS = (
     "etl.cli.app",
     "etl.pipeline",
@@ -33,7 +29,6 @@ IMPORTS = (
     "airflow.sdk",
     "airflow",
 )
-TASKS = "SELECT task_id, map_index, start_date, end_date FROM task_instance WHERE dag_id = 'conn_ingest'"
 DAG_LIMIT = 30.0
 
 
@@ -61,31 +56,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def dag(home: Path, folder: Path) -> dict[str, Any]:
-    """``airflow dags test`` from start to end, in an Airflow and a database that hold nothing yet."""
-    own = home / "airflow"
-    airflow_home(own).mkdir(parents=True, exist_ok=True)
-    (airflow_home(own) / "airflow.db").unlink(missing_ok=True)
-    env = os.environ | environment(own, database(home, "dag")) | {"CONN_ETL_SETTLE_AFTER": "PT0S"}
-    airflow(env, "db", "migrate")
-    airflow(env, "pools", "import", str(results.ROOT / "dags" / "pools.json"))
-    begin = time.monotonic()
-    airflow(env, "dags", "test", "conn_ingest", "--conf", json.dumps({"path": str(folder)}))
-    seconds = time.monotonic() - begin
-    with sqlite3.connect(airflow_home(own) / "airflow.db") as connection:
-        rows = connection.execute(TASKS).fetchall()
-    tasks: dict[str, float] = {}
-    for name, _, started, ended in rows:
-        if started and ended:
-            took = datetime.fromisoformat(ended) - datetime.fromisoformat(started)
-            tasks[name] = tasks.get(name, 0) + took.total_seconds()
-    return {"seconds": seconds, "tasks": tasks, "outside_tasks": seconds - sum(tasks.values())}
-
-
-def airflow(env: dict[str, str], *words: str) -> None:
-    """One command of Airflow's."""
-    done = subprocess.run([BIN / "airflow", *words], capture_output=True, text=True, env=env, check=False)
-    if done.returncode:
-        raise SystemExit(f"airflow {words[0]} ended with {done.returncode}: {done.stderr[-1000:]}")
+    """One run of the DAG, in an Airflow and a database that hold nothing yet."""
+    return run(new_airflow(home, database(home, "dag")), home, folder)
 
 
 def middle(runs: list[dict[str, Any]]) -> dict[str, Any]:

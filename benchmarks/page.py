@@ -268,6 +268,24 @@ def fixed(f: dict[str, Any]) -> Iterable[str]:
     yield table(["import", "seconds"], [[f"`{n}`", f"{i['seconds']:.2f}"] for n, i in f["imports"].items()])
 
 
+def dag(f: dict[str, Any]) -> Iterable[str]:
+    """The DAG by task, again over known files, and the command."""
+    for name, found in f.items():
+        if not isinstance(found, dict) or "command" not in found:
+            continue
+        ways = (("dag", "the DAG"), ("again", "the DAG, all known"), ("command", "`conn-etl ingest`"))
+        yield f"{name}, {found['rows']:,} rows:\n"
+        yield table(
+            ["", "seconds", "CPU seconds", "PostgreSQL's"],
+            [
+                [what, *(f"{found[way][key]:.1f}" for key in ("seconds", "cpu_seconds", "postgres_seconds"))]
+                for way, what in ways
+            ],
+        )
+        tasks = {**found["dag"]["tasks"], "outside of tasks": found["dag"]["outside_tasks"]}
+        yield table(["task", "seconds"], [[task, f"{seconds:.2f}"] for task, seconds in tasks.items()])
+
+
 def tree(f: dict[str, Any]) -> Iterable[str]:
     """First and second run."""
     yield table(
@@ -295,6 +313,7 @@ SECTIONS: dict[str, tuple[str, Section]] = {
     "quality": ("The gate and the report", quality),
     "growth": ("As work grows", growth),
     "fixed": ("Fixed costs", fixed),
+    "dag": ("The DAG beside the command", dag),
     "history": ("Questions to a month of rows", history),
     "tree": ("A tree of small files", tree),
 }

@@ -8,7 +8,19 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import archive, fixed, gate, growth, history, load, page, report, results, tree
+from benchmarks import (
+    archive,
+    dag,
+    fixed,
+    gate,
+    growth,
+    history,
+    load,
+    page,
+    report,
+    results,
+    tree,
+)
 from benchmarks.rivals import contest
 
 PARTS = {
@@ -19,6 +31,7 @@ PARTS = {
     "quality": gate.main,
     "growth": growth.main,
     "fixed": fixed.main,
+    "dag": dag.main,
     "history": history.main,
     "report": report.main,
     "tree": tree.main,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping
+from enum import StrEnum
 from functools import cache
 from typing import Any
 
@@ -73,8 +74,21 @@ def _alone(body: str) -> str:
     return "\n".join(lines).rstrip(";")
 
 
-def copy_in(connection: Connection, table: str, columns: tuple[str, ...], csv: bytes) -> int:
-    """COPY one piece of CSV (NULL is the empty unquoted cell) into a table and return the rows taken.
+class CopyFormat(StrEnum):
+    """A form of rows that COPY takes; NULL is the empty cell, in CSV without quotes."""
+
+    CSV = "FORMAT csv"
+    TEXT = "FORMAT text, NULL ''"
+
+
+def copy_in(
+    connection: Connection,
+    table: str,
+    columns: tuple[str, ...],
+    data: bytes,
+    form: CopyFormat = CopyFormat.CSV,
+) -> int:
+    """COPY one piece of rows into a table and return the rows taken.
 
     ``table`` is a name of ours, never one from a log.
     """
@@ -82,14 +96,16 @@ def copy_in(connection: Connection, table: str, columns: tuple[str, ...], csv: b
 
     from psycopg2 import sql
 
-    command = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
-        sql.Identifier(*table.split(".")), sql.SQL(", ").join(map(sql.Identifier, columns))
+    command = sql.SQL("COPY {} ({}) FROM STDIN ({})").format(
+        sql.Identifier(*table.split(".")),
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.SQL(form.value),
     )
     driver = connection.connection.driver_connection
     assert driver is not None
     try:
         with driver.cursor() as cursor:
-            cursor.copy_expert(command, BytesIO(csv), COPY_BYTES)
+            cursor.copy_expert(command, BytesIO(data), COPY_BYTES)
             return int(cursor.rowcount)
     except driver.Error as error:
         raise sa.exc.DBAPIError(None, None, error) from error

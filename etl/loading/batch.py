@@ -1,6 +1,6 @@
 """A batch of files, and its staging: rows in ``etl.stage_<batch>``; rejects, bad rows, bytes and counts beside it.
 
-The five tables are UNLOGGED: crash recovery empties them, and a step that finds less than the ledger says stages again.
+The six tables are UNLOGGED: crash recovery empties them, and a step that finds less than the ledger says stages again.
 """
 
 from __future__ import annotations

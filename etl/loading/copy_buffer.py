@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import polars as pl
 
+from etl.database.statements import CopyFormat
 from etl.errors import EnvironmentProblem, FileError, TransientError
 from etl.loading.formats import Digests
 from etl.loading.hours import HourCount, count_hours
@@ -37,10 +38,12 @@ _REJECTS_BYTES = 8 << 20
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Piece:
-    """Something to send: rows and rejects of one file as CSV, or the file's end and its outcome."""
+    """Something to send: rows and rejects of one file, or the file's end and its outcome."""
 
     file: BatchFile
     rows: bytes = b""
+    form: CopyFormat = CopyFormat.CSV
+    """Of the rows; rejects are always CSV."""
     row_count: int = 0
     hours: tuple[HourCount, ...] = ()
     """Its rows by UTC hour."""
@@ -89,12 +92,14 @@ def _pieces(files: Sequence[BatchFile], opener: Opener) -> Generator[Piece, None
 
 
 def _of_block(file: BatchFile, block: Block) -> Iterator[Piece]:
-    from etl.loading.copy_csv import to_csv
+    from etl.loading.copy_csv import to_copy
 
     if block.frame.height:
+        rows, form = to_copy(block.frame, file.etl_file_id)
         yield Piece(
             file=file,
-            rows=to_csv(block.frame, file.etl_file_id),
+            rows=rows,
+            form=form,
             row_count=block.frame.height,
             hours=count_hours(block.frame["@timestamp"]),
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import polars as pl
 
-COLUMNS = ("etl_file_id", "hour", "rows", "min_timestamp", "max_timestamp")
+HOUR = ("etl_file_id", "hour", "rows", "min_timestamp", "max_timestamp")
 """Of the table of counts beside staging, in the order of its CSV."""
 
 
@@ -50,8 +50,8 @@ def count_hours(times: pl.Series) -> tuple[HourCount, ...]:
     return tuple(HourCount(**row) for row in hours.iter_rows(named=True))
 
 
-def as_csv(counts: Iterable[tuple[int, HourCount]]) -> tuple[bytes, int]:
-    """Counts of files, each with the file's id, for COPY into ``COLUMNS``; and the number of lines."""
+def hours_csv(counts: Iterable[tuple[int, HourCount]]) -> tuple[bytes, int]:
+    """Counts of files, each with the file's id, for COPY into ``HOUR``; and the number of lines."""
     lines = [
         f"{file_id},{one.hour.isoformat()},{one.rows},{one.first.isoformat()},{one.last.isoformat()}\n"
         for file_id, one in counts

@@ -17,12 +17,14 @@ from datetime import date
 
 from sqlalchemy.engine import Connection
 
-from etl.database.statements import copy_in, execute
+from etl.database.statements import CopyFormat, copy_in, execute
 from etl.errors import FileError, PermanentError
 from etl.fields import COPY_COLUMNS, MAPPING_VERSION
-from etl.loading import formats, hours, ledger
+from etl.loading import ledger
 from etl.loading.batch import REJECT, Batch
 from etl.loading.copy_buffer import Opener, Piece, pieces
+from etl.loading.formats import FORMAT, as_csv
+from etl.loading.hours import HOUR, hours_csv
 from etl.loading.ledger import BatchFile
 from etl.loading.single_out import as_file_error, single_out
 from etl.models import Scan
@@ -30,9 +32,9 @@ from etl.models import Scan
 log = logging.getLogger(__name__)
 
 FLUSH_BYTES = 8 << 20
-"""Rows of small files travel together: one COPY for about this much CSV."""
+"""Rows of small files travel together: one COPY for about this much text."""
 PART_BYTES = 48 << 20
-"""CSV of a part."""
+"""Rows of a part, as they are sent."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,34 +174,33 @@ def _copy(copied: _Copied, chosen: Sequence[Piece]) -> None:
     """COPY these pieces and hold what the server took against what was read; in a savepoint."""
     batch, connection = copied.batch, copied.connection
     new = {d: one for piece in chosen for d, one in piece.formats.items() if d not in copied.formats}
-    counted, hour_count = hours.as_csv(
-        (piece.file.etl_file_id, hour) for piece in chosen for hour in piece.hours
-    )
+    hours, hour_count = hours_csv((piece.file.etl_file_id, hour) for piece in chosen for hour in piece.hours)
     with connection.begin_nested():
-        if new:
-            copy_in(connection, f"{batch.table}_format", formats.FORMAT, formats.as_csv(new))
-        for name, columns, data, expected in (
-            (
-                copied.table,
-                COPY_COLUMNS,
-                [piece.rows for piece in chosen],
-                sum(piece.row_count for piece in chosen),
-            ),
-            (
-                f"{batch.table}_reject",
-                REJECT,
-                [piece.rejects for piece in chosen],
-                sum(piece.reject_count for piece in chosen),
-            ),
-            (f"{batch.table}_hour", hours.COLUMNS, [counted], hour_count),
-        ):
-            if expected and (taken := copy_in(connection, name, columns, b"".join(data))) != expected:
-                raise PermanentError(f"COPY took {taken:,} of {expected:,} lines")
+        _send(connection, f"{batch.table}_format", FORMAT, as_csv(new), len(new))
+        for form in CopyFormat:
+            of_form = [piece for piece in chosen if piece.form is form]
+            data, count = b"".join(piece.rows for piece in of_form), sum(piece.row_count for piece in of_form)
+            _send(connection, copied.table, COPY_COLUMNS, data, count, form)
+        data, count = b"".join(piece.rejects for piece in chosen), sum(piece.reject_count for piece in chosen)
+        _send(connection, f"{batch.table}_reject", REJECT, data, count)
+        _send(connection, f"{batch.table}_hour", HOUR, hours, hour_count)
     copied.formats |= new.keys()
     for piece in chosen:
         rows, rejects = copied.counts.get(piece.file.etl_file_id, (0, 0))
         counts = (rows + piece.row_count, rejects + piece.reject_count)
         copied.counts[piece.file.etl_file_id] = counts
+
+
+def _send(
+    connection: Connection,
+    table: str,
+    columns: tuple[str, ...],
+    data: bytes,
+    expected: int,
+    form: CopyFormat = CopyFormat.CSV,
+) -> None:
+    if expected and (taken := copy_in(connection, table, columns, data, form)) != expected:
+        raise PermanentError(f"COPY took {taken:,} of {expected:,} lines")
 
 
 def _forget(copied: _Copied, file_id: int) -> None:

@@ -62,18 +62,18 @@ GROUP BY etl_file_id, etl.hour_of("@timestamp");
 -- name: forget_views
 -- Drop the temporary views of this session that need the tables of a batch.
 DROP VIEW IF EXISTS pg_temp.good, pg_temp.target, pg_temp.staged, pg_temp.staged_reject, pg_temp.staged_raw;
-DROP VIEW IF EXISTS pg_temp.staged_bad, pg_temp.staged_format, pg_temp.counted_hour, pg_temp.counting;
-DROP VIEW IF EXISTS pg_temp.staged_hour;
+DROP VIEW IF EXISTS pg_temp.staged_bad, pg_temp.staged_format;
+DROP VIEW IF EXISTS pg_temp.counted_hour, pg_temp.counting, pg_temp.staged_hour;
 
 -- name: drop
 -- Drop the tables of a batch, if there are any. CASCADE: temporary views of a session that ended with its server stay
 -- in the catalog, and hold the tables.
 DROP VIEW IF EXISTS pg_temp.good, pg_temp.target, pg_temp.staged, pg_temp.staged_reject, pg_temp.staged_raw;
-DROP VIEW IF EXISTS pg_temp.staged_bad, pg_temp.staged_format, pg_temp.counted_hour, pg_temp.counting;
-DROP VIEW IF EXISTS pg_temp.staged_hour;
+DROP VIEW IF EXISTS pg_temp.staged_bad, pg_temp.staged_format;
+DROP VIEW IF EXISTS pg_temp.counted_hour, pg_temp.counting, pg_temp.staged_hour;
 DROP TABLE IF EXISTS
-etl.stage_batch, etl.stage_batch_reject, etl.stage_batch_format, etl.stage_batch_raw, etl.stage_batch_bad CASCADE;
-DROP TABLE IF EXISTS etl.stage_batch_hour CASCADE;
+etl.stage_batch, etl.stage_batch_reject, etl.stage_batch_format, etl.stage_batch_raw, etl.stage_batch_bad,
+etl.stage_batch_hour CASCADE;
 
 -- name: hardly_wait
 -- Until the transaction ends, give up on a lock that is not free: a reader of staging, such as a dump, may take hours.

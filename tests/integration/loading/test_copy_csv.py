@@ -17,12 +17,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg2 import sql
 
+from etl.database.statements import CopyFormat
 from etl.errors import FileError
 from etl.fields import COPY_COLUMNS, FIELDS
-from etl.loading.copy_csv import to_csv
+from etl.loading.copy_csv import to_copy, to_csv
 from etl.mapping.values import standard
 from etl.models import ReadOptions
 from etl.reader.files import ConnReader
+from tests.logs import flows, json_lines
 from tests.unit.flows import ROWS, Row, json_line, read
 
 CASES = Path(__file__).parents[2] / "data" / "conn"
@@ -48,9 +50,11 @@ def table(empty_database_url: str) -> Iterator[Any]:
     connection.close()
 
 
-def copied(cursor: Any, frame: pl.DataFrame) -> list[dict[str, Any]]:
+def copied(cursor: Any, frame: pl.DataFrame, *, as_csv: bool = False) -> list[dict[str, Any]]:
+    """The rows as they come back, sent as CSV or in the form that is chosen for them."""
+    data, form = (to_csv(frame, 1), CopyFormat.CSV) if as_csv else to_copy(frame, 1)
     cursor.execute("TRUNCATE t")
-    cursor.copy_expert("COPY t FROM STDIN (FORMAT csv)", io.BytesIO(to_csv(frame, 1)))
+    cursor.copy_expert(f"COPY t FROM STDIN ({form.value})", io.BytesIO(data))
     cursor.execute("SELECT * FROM t ORDER BY etl_line")
     names = [column.name for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -74,6 +78,39 @@ def test_rows_come_back_as_they_were_read(table: Any, rows: list[Row]) -> None:
     frame = blocks[0].frame
     want = [comparable(row) for row in frame.iter_rows(named=True)]
     assert [comparable(row) for row in copied(table, frame)] == want
+
+
+TEXTS = ("network_protocol", "network_application", "network_connection_history", "event_uid", "src_mac")
+TEXT = st.none() | st.text(st.sampled_from("\t\n\r\\\"',.N aé€\x0b\x7f\u2028😀"), max_size=4)
+PLAIN_TEXT = st.none() | st.text(st.characters(codec="utf-8", exclude_characters="\0\t\n\r\\"), min_size=1)
+
+
+def with_texts(rows: list[tuple[str | None, ...]]) -> pl.DataFrame:
+    """A row for each, with these texts in the columns of TEXTS."""
+    blocks, _ = read(json_lines(flows(len(rows))))
+    columns = [
+        pl.Series(name, values, pl.String)
+        for name, values in zip(TEXTS, zip(*rows, strict=True), strict=True)
+    ]
+    return blocks[0].frame.with_columns(columns)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(st.tuples(*[TEXT | PLAIN_TEXT] * len(TEXTS)), min_size=1, max_size=4))
+def test_either_form_brings_the_same_rows(table: Any, rows: list[tuple[str | None, ...]]) -> None:
+    frame = with_texts(rows)
+    assert copied(table, frame) == copied(table, frame, as_csv=True)
+    values = [value for row in rows for value in row if value is not None]
+    is_safe = all(value and not set(value) & set("\t\n\r\\") for value in values)
+    assert to_copy(frame, 1)[1] is (CopyFormat.TEXT if is_safe else CopyFormat.CSV)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(st.tuples(*[PLAIN_TEXT] * len(TEXTS)), min_size=1, max_size=4))
+def test_text_is_the_usual_form(table: Any, rows: list[tuple[str | None, ...]]) -> None:
+    frame = with_texts(rows)
+    assert to_copy(frame, 1)[1] is CopyFormat.TEXT
+    assert copied(table, frame) == copied(table, frame, as_csv=True)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -9,7 +9,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.loading.hours import HourCount, as_csv, count_hours
+from etl.loading.hours import HourCount, count_hours, hours_csv
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR = 3_600_000_000
@@ -37,6 +37,6 @@ def test_counts_are_lines_of_csv() -> None:
     one = HourCount(
         hour=EPOCH, rows=3, first=EPOCH + timedelta(microseconds=1), last=EPOCH + timedelta(minutes=59)
     )
-    text, lines = as_csv([(7, one), (8, one)])
+    text, lines = hours_csv([(7, one), (8, one)])
     times = "1970-01-01T00:00:00+00:00,3,1970-01-01T00:00:00.000001+00:00,1970-01-01T00:59:00+00:00"
     assert (text.decode(), lines) == (f"7,{times}\n8,{times}\n", 2)
