@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import archive, fixed, gate, growth, history, load, page, results, tree
+from benchmarks import archive, fixed, gate, growth, history, ledger, load, page, results, tree
 from benchmarks.rivals import contest
 
 PARTS = {
@@ -20,6 +20,7 @@ PARTS = {
     "fixed": fixed.main,
     "history": history.main,
     "tree": tree.main,
+    "ledger": ledger.main,
     "archive": archive.main,
 }
 

@@ -241,8 +241,11 @@ WHERE kept.position <= coalesce(CAST(:most AS bigint), kept.position);
 -- Keep how the rejected lines of the batch were read; in a separate transaction, so that no other batch waits for it. A
 -- batch that has the same formats an hour later says so: maintenance deletes what was not used for a day.
 INSERT INTO etl.quarantine_format (digest, format)
-SELECT DISTINCT ON (digest) digest, format FROM pg_temp.staged_format ORDER BY digest
-ON CONFLICT (digest) DO UPDATE SET used_at = now()
+SELECT DISTINCT ON (staged_format.digest) staged_format.digest, staged_format.format
+FROM pg_temp.staged_format
+ORDER BY staged_format.digest
+ON CONFLICT ON CONSTRAINT quarantine_format_pkey DO UPDATE
+    SET used_at = now()
     WHERE quarantine_format.used_at < now() - interval '1 hour';
 
 -- name: bad_rows
