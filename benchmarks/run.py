@@ -15,6 +15,7 @@ from benchmarks import (
     gate,
     growth,
     history,
+    ledger,
     load,
     page,
     report,
@@ -35,6 +36,7 @@ PARTS = {
     "history": history.main,
     "report": report.main,
     "tree": tree.main,
+    "ledger": ledger.main,
     "archive": archive.main,
 }
 INNER_LOOP = ("quick",)

@@ -12,6 +12,8 @@ from etl.cli.tables import table
 
 Most = Annotated[int, typer.Option("--most", help="Show at most this many lines.", min=1)]
 
+MostFaults = Annotated[int, typer.Option("--most", help="List at most this many; all are counted.", min=1)]
+
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this module."""
@@ -91,24 +93,32 @@ def _waiting(*, files: int, example: str | None, ready_at: datetime | None) -> N
     out.print(say, markup=False, soft_wrap=True)
 
 
-def verify(*, as_json: Json = False) -> None:
+def verify(*, most: MostFaults = 1_000, as_json: Json = False) -> None:
     """Count the rows again and compare with the ledger. Exit code 1 if they differ."""
     from etl.database import schema
     from etl.monitoring import verify
 
     target = store()
+    shown: list[verify.Disagreement] = []
+    count = 0
     with target.session() as connection:
         schema.require_current(connection)
-        faults = verify.faults(connection, target.settings.read_options())
+        for fault in verify.found(connection, target.settings.read_options()):
+            count += 1
+            if len(shown) < most:
+                shown.append(fault)
     if as_json:
-        dump({"faults": [{"file": f.etl_file_id, "path": f.path, "what": f.what} for f in faults]})
-    elif faults:
+        listed = [{"file": f.etl_file_id, "path": f.path, "what": f.what} for f in shown]
+        dump({"faults": listed, "count": count})
+    elif count:
         table(
             "The tables differ from the ledger",
             ("file", "path", "what"),
-            [(f.etl_file_id, f.path, f.what) for f in faults],
+            [(f.etl_file_id, f.path, f.what) for f in shown],
         )
+        if count > len(shown):
+            out.print(f"and {count - len(shown):,} further differences (--most shows more)", markup=False)
     else:
         out.print("The tables match the ledger.")
-    if faults:
+    if count:
         raise typer.Exit(1)

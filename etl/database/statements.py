@@ -21,6 +21,8 @@ from sqlalchemy.engine import Connection
 
 from etl.resources import resource_dir
 
+STREAMED = 1_000
+"""Rows that are in memory at a time, of a statement that is streamed."""
 COPY_BYTES = 1 << 20
 """Sent at a time: the driver's own 8 KiB take Python's lock from the reading thread thousands of times a second."""
 
@@ -45,6 +47,11 @@ def statement_on(name: str, relations: Mapping[str, str]) -> sa.TextClause:
 def execute(connection: Connection, name: str, /, **parameters: Any) -> sa.CursorResult[Any]:
     """Run one named statement."""
     return connection.execute(statement(name), parameters)
+
+
+def stream(connection: Connection, name: str, /, **parameters: Any) -> sa.CursorResult[Any]:
+    """Run one named statement whose rows are read as they are needed, inside a transaction: there may be millions."""
+    return connection.execute(statement(name), parameters, execution_options={"yield_per": STREAMED})
 
 
 def execute_on(

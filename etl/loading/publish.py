@@ -127,6 +127,8 @@ def publish_once(batch: Batch, plan: PublishPlan, how: Insert, *, last: bool = F
         settled = outcomes(batch.files, plan.refused, _brought_by(connection, batch))
         chosen = [o.file.etl_file_id for o in settled if o.state.has_rows]
         refused = [o.file.etl_file_id for o in settled if o.state is FileState.REFUSED and not o.file.before]
+        known = [o.file.etl_file_id for o in settled if o.state is FileState.KNOWN and not o.file.before]
+        execute(connection, "publish.forget_quarantine", ids=[*chosen, *refused, *known])
         _select(connection, chosen, refused)
         days = sorted({day for i in chosen for day in plan.days_of.get(i, ())})
         lock_days(connection, [*days, *redo.days])
@@ -150,7 +152,6 @@ def _brought_by(connection: Connection, batch: Batch) -> dict[bytes, int]:
 
 def _select(connection: Connection, chosen: Sequence[int], refused: Sequence[int]) -> None:
     """Let the statements that follow see which rows are good and which are bad."""
-    execute(connection, "publish.forget_quarantine", ids=[*chosen, *refused])
     execute(connection, "publish.select_files", ids=chosen)
     execute(connection, "publish.good_rows")
     execute(connection, "publish.bad_rows", ids=[*chosen, *refused], most=KEPT_OF_REFUSED)

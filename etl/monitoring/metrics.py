@@ -28,6 +28,7 @@ from etl.models import FileState
 from etl.monitoring.windows import RECENT, Gap, gaps
 from etl.settings import Settings
 
+TERMS = ("read", "loaded", "duplicate", "quarantined")
 Values = Sequence[tuple[Sequence[str], float]]
 
 
@@ -129,13 +130,14 @@ def _rows(connection: Connection, name: str) -> list[Any]:
 
 
 def _ledger(connection: Connection) -> Iterator[Metric]:
-    files = {row.state: row.files for row in _rows(connection, "files")}
+    by_state = _rows(connection, "files")
+    files = {row.state: row.files for row in by_state}
     # every state has a value from the first moment on, so that an alert on a rise sees the rise from 0
     yield _gauge(
         "files", "Files in the ledger", ["state"], [([state], files.get(state, 0)) for state in FileState]
     )
-    (sums,) = _rows(connection, "rows")
-    yield _gauge("rows", "Rows of the files in the ledger, as it stands", ["term"], _terms(sums))
+    terms = [([term], float(sum(getattr(row, f"rows_{term}") for row in by_state))) for term in TERMS]
+    yield _gauge("rows", "Rows of the files in the ledger, as it stands", ["term"], terms)
     rejects = [([row.rule, row.state], row.lines) for row in _rows(connection, "rejects")]
     yield _gauge(
         "quarantine_lines", "Lines in quarantine, by the rule they broke", ["rule", "state"], rejects
@@ -146,9 +148,7 @@ def _ledger(connection: Connection) -> Iterator[Metric]:
 
 
 def _terms(sums: Any) -> Values:
-    return [
-        ([term], getattr(sums, f"rows_{term}")) for term in ("read", "loaded", "duplicate", "quarantined")
-    ]
+    return [([term], getattr(sums, f"rows_{term}")) for term in TERMS]
 
 
 def _done(connection: Connection) -> Iterator[Metric]:

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl.database.statements import execute
+from etl.database.statements import execute, stream
 from etl.history import rollups
 from etl.models import FileState, ReadOptions
 from etl.monitoring import verify_raw
@@ -25,52 +25,41 @@ class Disagreement:
 
 
 def faults(connection: Connection, options: ReadOptions | None = None) -> list[Disagreement]:
-    """Every disagreement, none where all is well. Reads the whole of zeek.conn once, beside running loads.
+    """Every disagreement, none where all is well: see ``found``, which needs no memory for them."""
+    return list(found(connection, options or ReadOptions()))
+
+
+def found(connection: Connection, options: ReadOptions) -> Iterator[Disagreement]:
+    """Every disagreement, as it is found. Reads the whole of zeek.conn once, beside running loads.
 
     options: of the reader, as the settings have them.
     """
     with connection.begin():
         # READ ONLY is not to be had: the look for working processes takes locks, though of none that waits
         execute(connection, "session.snapshot")
-        return disagreements(connection, options or ReadOptions())
+        yield from disagreements(connection, options)
 
 
-def disagreements(connection: Connection, options: ReadOptions) -> list[Disagreement]:
+def disagreements(connection: Connection, options: ReadOptions) -> Iterator[Disagreement]:
     """The same, as the caller's transaction sees it."""
-    found = {row.etl_file_id: row for row in execute(connection, "verify.by_file")}
-    problems = [
-        Disagreement(etl_file_id=row.etl_file_id, path=row.path, what=what)
-        for row in execute(connection, "verify.ledger")
-        for what in _compare(row, found.pop(row.etl_file_id, None))
-    ]
-    strangers = [
-        Disagreement(
-            etl_file_id=i,
-            path="",
-            what=f"{row.found:,} rows in zeek.conn of a file that the ledger does not know",
+    execute(connection, "session.whole_cursors")
+    for row in stream(connection, "verify.files"):
+        for what in _compare(row):
+            yield Disagreement(etl_file_id=row.etl_file_id, path=row.path or "", what=what)
+    yield from _leftovers(connection)
+    yield from _rollups(connection)
+    yield from _archive(connection)
+    for line, what in verify_raw.wrong_lines(connection, options):
+        yield Disagreement(
+            etl_file_id=line.etl_file_id,
+            path=line.path,
+            what=f"the bytes of line {line.etl_line:,} in quarantine are not those of its values: {what}",
         )
-        for i, row in found.items()
-    ]
-    return (
-        problems
-        + strangers
-        + list(_leftovers(connection))
-        + list(_rollups(connection))
-        + list(_archive(connection))
-        + [
-            Disagreement(
-                etl_file_id=line.etl_file_id,
-                path=line.path,
-                what=f"the bytes of line {line.etl_line:,} in quarantine are not those of its values: {what}",
-            )
-            for line, what in verify_raw.wrong_lines(connection, options)
-        ]
-    )
 
 
 def _archive(connection: Connection) -> Iterator[Disagreement]:
     """Of dropped days, what the ledger counts as dropped is what the archive holds (by its ledger: no file is read)."""
-    for row in execute(connection, "verify.archive"):
+    for row in stream(connection, "verify.archive"):
         what = (
             f"retention dropped {row.rows_remembered:,} of its rows of {row.day}, "
             f"the archive holds {row.rows_archived:,}"
@@ -86,18 +75,21 @@ def _rollups(connection: Connection) -> Iterator[Disagreement]:
         )
 
 
-def _compare(ledger: sa.Row[Any], table: sa.Row[Any] | None) -> Iterator[str]:
+def _compare(ledger: sa.Row[Any]) -> Iterator[str]:
     """What is wrong with one file; the ledger's terms are those that its rows in the tables date from."""
-    found = table.found if table is not None else 0
+    if ledger.path is None:
+        yield f"{ledger.found:,} rows in zeek.conn of a file that the ledger does not know"
+        return
     counted = FileState(ledger.state).has_rows
-    expected = (ledger.rows_loaded or 0) - ledger.rows_retired if counted else 0
-    if found != expected:
+    if ledger.found != ledger.expected:
         retired = f" less {ledger.rows_retired:,} that retention dropped" if ledger.rows_retired else ""
-        yield f"the ledger says {ledger.rows_loaded or 0:,} rows loaded{retired}, zeek.conn holds {found:,}"
+        yield (
+            f"the ledger says {ledger.rows_loaded or 0:,} rows loaded{retired}, zeek.conn holds {ledger.found:,}"
+        )
     elif (
-        table is not None
+        ledger.found
         and not ledger.rows_retired
-        and (table.min_timestamp, table.max_timestamp) != (ledger.min_timestamp, ledger.max_timestamp)
+        and (ledger.first, ledger.last) != (ledger.min_timestamp, ledger.max_timestamp)
     ):
         yield "the ledger's first or last @timestamp is not that of its rows"
     if not counted:
@@ -117,7 +109,7 @@ def _compare(ledger: sa.Row[Any], table: sa.Row[Any] | None) -> Iterator[str]:
 
 
 def _leftovers(connection: Connection) -> Iterator[Disagreement]:
-    for row in execute(connection, "verify.lost_copies"):
+    for row in stream(connection, "verify.lost_copies"):
         what = f"it is known by file {row.known_file_id}, which has no rows now; load it again with --replace"
         yield Disagreement(etl_file_id=row.etl_file_id, path=row.path, what=what)
     for row in execute(connection, "verify.staging"):

@@ -37,6 +37,7 @@ def gather(connection: Connection, since: datetime | None, until: datetime | Non
     with connection.begin():
         execute(connection, "session.snapshot")
         execute(connection, "session.read_only")
+        execute(connection, "session.roomy")
         whole = execute(connection, "report.span").one()
         now = datetime.now(UTC)
         span = {"since": since or whole.since or now, "until": until or whole.until or now}
@@ -50,8 +51,9 @@ def gather(connection: Connection, since: datetime | None, until: datetime | Non
         facts["trend"] = _ask(connection, "trend")
         facts["quarantine"] = _quarantine(connection, span)
         facts["problems"] = _ask(connection, "problems", **span, most=SHOWN)
-        facts["completeness"] = _ask(connection, "completeness", **span, most=WINDOWS)
-        facts["missing_windows"] = _ask(connection, "missing_windows", **span)[0]["windows"]
+        windows = _ask(connection, "completeness", **span, most=WINDOWS)
+        facts["missing_windows"] = next((row["missing"] for row in windows), 0)
+        facts["completeness"] = [{k: v for k, v in row.items() if k != "missing"} for row in windows]
         facts["lag"] = _ask(connection, "lag")
         facts["new_columns"] = _ask(connection, "columns", **span, most=SHOWN)
         facts["slowest_files"] = _ask(connection, "slowest", **span, most=10)

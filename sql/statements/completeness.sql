@@ -1,7 +1,7 @@
 -- name: gaps
 -- Missing windows that touch an hour in which the sensor is not configured as quiet; a day touches all of them.
 SELECT sensor, window_start, window_end, windows
-FROM etl.completeness
+FROM etl.completeness_since(coalesce(CAST(:since AS timestamptz), '-infinity'))
 WHERE
     state = 'missing'
     AND (CAST(:since AS timestamptz) IS NULL OR window_end > :since)

@@ -1,15 +1,6 @@
 -- name: files
--- Files by state.
-SELECT state, files FROM etl.files_by_state;
-
--- name: rows
--- Sums over the whole ledger, as it stands: an unload makes them smaller.
-SELECT
-    coalesce(sum(rows_read), 0)::bigint AS rows_read,
-    coalesce(sum(rows_loaded), 0)::bigint AS rows_loaded,
-    coalesce(sum(rows_duplicate), 0)::bigint AS rows_duplicate,
-    coalesce(sum(rows_quarantined), 0)::bigint AS rows_quarantined
-FROM etl.files_by_state;
+-- Files by state, and the sums of their rows as the ledger stands: an unload makes them smaller.
+SELECT state, files, rows_read, rows_loaded, rows_duplicate, rows_quarantined FROM etl.files_by_state;
 
 -- name: done
 -- Sums over all runs that have ended, and when the newest one did: these never fall.
@@ -51,15 +42,10 @@ ORDER BY sensor;
 -- name: last_run
 -- The newest run that has ended and loaded something: how much, and how fast.
 SELECT
-    run.kind, count(*) AS files,
-    coalesce(sum(file.rows_loaded), 0)::bigint AS rows_loaded,
-    coalesce(sum(file.bytes_read), 0)::bigint AS bytes_read,
-    extract(EPOCH FROM run.ended_at - run.started_at)::double precision AS seconds,
-    extract(EPOCH FROM run.ended_at)::double precision AS ended_at
+    kind, files, rows_loaded, bytes_read, extract(EPOCH FROM ended_at - started_at)::double precision AS seconds,
+    extract(EPOCH FROM ended_at)::double precision AS ended_at
 FROM etl.run
-INNER JOIN etl.file USING (run_id)
-WHERE run.ended_at IS NOT NULL AND file.rows_read IS NOT NULL
-GROUP BY run.run_id
+WHERE ended_at IS NOT NULL AND files > 0
 ORDER BY run.ended_at DESC
 LIMIT 1;
 

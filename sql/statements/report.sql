@@ -105,38 +105,60 @@ ORDER BY state;
 
 -- name: rules
 -- What rules found in the batches of files in the span, and on its days.
-SELECT
-    result.suite, result.rule, (array_agg(result.severity ORDER BY result.expectation_result_id DESC))[1] AS severity,
-    count(*) AS verdicts, count(*) FILTER (WHERE result.success) AS passed,
-    sum(result.rows)::bigint AS rows, sum(result.failed)::bigint AS failed,
-    (array_agg(result.sample ORDER BY result.expectation_result_id DESC) FILTER (WHERE result.sample IS NOT NULL))[1]
-        AS sample
-FROM etl.expectation_result AS result
-WHERE
-    result.etl_file_id IS NULL
-    AND (
-        result.batch_id IN (
-            SELECT file.batch_id
-            FROM etl.file
-            WHERE
-                coalesce(file.min_timestamp, file.window_start, file.mtime) < CAST(:until AS timestamptz)
-                AND coalesce(file.max_timestamp, file.window_end, file.window_start, file.mtime)
-                >= CAST(:since AS timestamptz)
+WITH found AS (
+    SELECT
+        result.suite, result.rule, count(*) AS verdicts, count(*) FILTER (WHERE result.success) AS passed,
+        sum(result.rows)::bigint AS rows, sum(result.failed)::bigint AS failed,
+        min(result.expectation_result_id) AS first, max(result.expectation_result_id) AS last,
+        max(result.expectation_result_id) FILTER (WHERE result.sample IS NOT NULL) AS with_sample
+    FROM etl.expectation_result AS result
+    WHERE
+        result.etl_file_id IS NULL
+        AND (
+            result.batch_id IN (
+                SELECT DISTINCT file.batch_id
+                FROM etl.file
+                WHERE
+                    coalesce(file.min_timestamp, file.window_start, file.mtime) < CAST(:until AS timestamptz)
+                    AND coalesce(file.max_timestamp, file.window_end, file.window_start, file.mtime)
+                    >= CAST(:since AS timestamptz)
+            )
+            OR result.day BETWEEN
+            etl.day_of(CAST(:since AS timestamptz))
+            AND etl.day_of(CAST(:until AS timestamptz) - interval '1 microsecond')
         )
-        OR result.day BETWEEN
-        etl.day_of(CAST(:since AS timestamptz))
-        AND etl.day_of(CAST(:until AS timestamptz) - interval '1 microsecond')
-    )
-GROUP BY result.suite, result.rule
-ORDER BY result.suite, min(result.expectation_result_id);
+    GROUP BY result.suite, result.rule
+)
+
+SELECT
+    found.suite, found.rule, newest.severity, found.verdicts, found.passed, found.rows, found.failed, example.sample
+FROM found
+INNER JOIN etl.expectation_result AS newest ON found.last = newest.expectation_result_id
+LEFT JOIN etl.expectation_result AS example ON found.with_sample = example.expectation_result_id
+ORDER BY found.suite, found.first;
 
 -- name: trend
 -- Two weeks, by day, of the rules that found something in them.
+WITH recent AS MATERIALIZED (
+    SELECT day, suite, rule, severity, rows, failed, share FROM etl.rule_trend WHERE day > current_date - 14
+),
+
+earlier AS (
+    SELECT
+        day, suite, rule, min(severity) AS severity, sum(rows)::bigint AS rows, sum(failed)::bigint AS failed,
+        coalesce(sum(failed)::double precision / nullif(sum(rows), 0)::double precision, 0) AS share
+    FROM etl.expectation_result
+    WHERE etl_file_id IS NULL AND day IS NOT NULL AND day <= current_date - 14
+    GROUP BY day, suite, rule
+)
+
 SELECT day::text AS day, suite, rule, severity, rows, failed, share
-FROM etl.rule_trend
-WHERE
-    rule IN (SELECT rule FROM etl.rule_trend AS seen WHERE seen.failed > 0 AND seen.day > current_date - 14)
-    AND (suite IN (SELECT DISTINCT suite FROM etl.expectation_result WHERE day IS NOT NULL) OR day > current_date - 14)
+FROM (
+    SELECT * FROM recent
+    UNION ALL
+    SELECT * FROM earlier
+) AS trend
+WHERE rule IN (SELECT seen.rule FROM recent AS seen WHERE seen.failed > 0)
 ORDER BY suite, rule, day;
 
 -- name: quarantine
@@ -173,21 +195,21 @@ ORDER BY CASE state WHEN 'refused' THEN 0 WHEN 'failed' THEN 1 WHEN 'incomplete'
 LIMIT :most;
 
 -- name: completeness
--- Windows in the span, the missing ones too.
+-- Windows in the span, the missing ones too; missing: how many windows in the span no file covers in all, a long gap
+-- counts all of its own.
+WITH windows AS MATERIALIZED (
+    SELECT sensor, window_start, state, rows_loaded, windows
+    FROM etl.completeness
+    WHERE window_start < CAST(:until AS timestamptz) AND window_end > CAST(:since AS timestamptz)
+)
+
 SELECT
     sensor, to_char(window_start AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day,
-    extract(HOUR FROM window_start AT TIME ZONE 'UTC')::integer AS hour, state, rows_loaded, window_start
-FROM etl.completeness
-WHERE window_start < CAST(:until AS timestamptz) AND window_end > CAST(:since AS timestamptz)
+    extract(HOUR FROM window_start AT TIME ZONE 'UTC')::integer AS hour, state, rows_loaded, window_start,
+    (SELECT coalesce(sum(gap.windows), 0)::bigint FROM windows AS gap WHERE gap.state = 'missing') AS missing
+FROM windows
 ORDER BY sensor, window_start
 LIMIT :most;
-
--- name: missing_windows
--- How many windows in the span no file covers; a long gap counts all of its own.
-SELECT coalesce(sum(windows), 0)::bigint AS windows
-FROM etl.completeness
-WHERE
-    state = 'missing' AND window_start < CAST(:until AS timestamptz) AND window_end > CAST(:since AS timestamptz);
 
 -- name: lag
 -- How far each sensor is behind.

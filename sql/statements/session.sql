@@ -73,6 +73,14 @@ SET lock_timeout = 0;
 -- All statements of this transaction see one state of the database.
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; -- noqa: PRS
 
+-- name: whole_cursors
+-- Cursors of this transaction are read to their end: they are planned like any statement.
+SET LOCAL cursor_tuple_fraction = 1;
+
+-- name: roomy
+-- Until the transaction ends, keep more in memory before the disk is used: the windows of years of logs.
+SET LOCAL work_mem = '128MB';
+
 -- name: read_only
 -- This transaction cannot change anything.
 SET TRANSACTION READ ONLY; -- noqa: PRS

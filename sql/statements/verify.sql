@@ -1,46 +1,67 @@
--- name: by_file
--- Rows of each file in zeek.conn, and between which times.
-SELECT
-    etl_file_id, count(*) AS found,
-    min("@timestamp") AS min_timestamp, max("@timestamp") AS max_timestamp
-FROM zeek.conn
-GROUP BY etl_file_id;
-
--- name: ledger
--- What the ledger says of each file, and what quarantine and dropped days hold of it. A file that is being loaded again
--- is compared with what it was before.
+-- name: files
+-- Files of which tables and ledger disagree: what the ledger says, and what zeek.conn, quarantine and dropped days hold
+-- of them. A file that is being loaded again is compared with what it was before. A file without path is one that only
+-- the rows know.
 WITH stood AS (
     SELECT
         etl_file_id, path, rows_pruned, state, rows_read, rows_loaded, rows_duplicate, rows_quarantined, min_timestamp,
         max_timestamp
     FROM etl.loaded_file
+),
+
+rows_there AS (
+    SELECT etl_file_id, count(*) AS found, min("@timestamp") AS first, max("@timestamp") AS last
+    FROM zeek.conn
+    GROUP BY etl_file_id
+),
+
+compared AS (
+    SELECT
+        etl_file_id, stood.path, stood.state, stood.rows_read, stood.rows_loaded, stood.rows_duplicate,
+        stood.rows_quarantined, stood.min_timestamp, stood.max_timestamp, there.first, there.last,
+        coalesce(there.found, 0) AS found,
+        coalesce(held.found, 0) + stood.rows_pruned AS found_quarantined,
+        coalesce(dropped.rows, 0)::bigint AS rows_retired,
+        coalesce(lost.rows, 0)::bigint AS lost_duplicates,
+        CASE WHEN etl.has_rows(stood.state) THEN coalesce(stood.rows_loaded, 0) - coalesce(dropped.rows, 0) ELSE 0 END
+            AS expected
+    FROM stood
+    FULL JOIN rows_there AS there USING (etl_file_id)
+    LEFT JOIN (
+        SELECT etl_file_id, count(*) AS found
+        FROM etl.quarantine
+        WHERE state <> 'replayed'
+        GROUP BY etl_file_id
+    ) AS held USING (etl_file_id)
+    LEFT JOIN (
+        SELECT etl_file_id, sum(rows) AS rows
+        FROM etl.retired_file
+        GROUP BY etl_file_id
+    ) AS dropped USING (etl_file_id)
+    LEFT JOIN (
+        SELECT duplicate_of.etl_file_id, sum(duplicate_of.rows) AS rows
+        FROM etl.duplicate_of
+        INNER JOIN stood AS other ON duplicate_of.of_file_id = other.etl_file_id
+        WHERE NOT etl.has_rows(other.state)
+        GROUP BY duplicate_of.etl_file_id
+    ) AS lost USING (etl_file_id)
 )
 
-SELECT
-    stood.*,
-    coalesce(held.found, 0) + stood.rows_pruned AS found_quarantined,
-    coalesce(dropped.rows, 0)::bigint AS rows_retired,
-    coalesce(lost.rows, 0)::bigint AS lost_duplicates
-FROM stood
-LEFT JOIN (
-    SELECT etl_file_id, count(*) AS found
-    FROM etl.quarantine
-    WHERE state <> 'replayed'
-    GROUP BY etl_file_id
-) AS held USING (etl_file_id)
-LEFT JOIN (
-    SELECT etl_file_id, sum(rows) AS rows
-    FROM etl.retired_file
-    GROUP BY etl_file_id
-) AS dropped USING (etl_file_id)
-LEFT JOIN (
-    SELECT duplicate_of.etl_file_id, sum(duplicate_of.rows) AS rows
-    FROM etl.duplicate_of
-    INNER JOIN stood AS other ON duplicate_of.of_file_id = other.etl_file_id
-    WHERE NOT etl.has_rows(other.state)
-    GROUP BY duplicate_of.etl_file_id
-) AS lost USING (etl_file_id)
-ORDER BY stood.etl_file_id;
+SELECT *
+FROM compared
+WHERE
+    path IS NULL
+    OR found <> expected
+    OR (found > 0 AND rows_retired = 0 AND (first, last) IS DISTINCT FROM (min_timestamp, max_timestamp))
+    OR (
+        etl.has_rows(state)
+        AND (
+            found_quarantined IS DISTINCT FROM rows_quarantined
+            OR rows_read <> rows_loaded + rows_duplicate + rows_quarantined
+            OR lost_duplicates > 0
+        )
+    )
+ORDER BY path IS NULL, etl_file_id;
 
 -- name: lost_copies
 -- Files that are known as the same bytes as a file without rows.

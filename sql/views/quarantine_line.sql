@@ -25,5 +25,6 @@ LEFT JOIN etl.quarantine_format AS kept ON quarantine.format_digest = kept.diges
 
 COMMENT ON VIEW etl.quarantine_line IS 'Lines in quarantine with the path of their file and how they were read.';
 SELECT etl.copy_comments('etl.quarantine', 'etl.quarantine_line');
-COMMENT ON COLUMN etl.quarantine_line.format IS 'How the line was read: TSV with which separators and columns, or JSON.';
+COMMENT ON COLUMN etl.quarantine_line.format IS
+'How the line was read: TSV with which separators and columns, or JSON.';
 COMMENT ON COLUMN etl.quarantine_line.path IS 'Path of its file.';

@@ -231,7 +231,8 @@ def _trial(
 def _mend(trial: Trial) -> str | None:
     """The next run, as somebody would start it, and a look at what is there then."""
     trial.server.start()
-    migrate(trial)
+    if trial.migrate:
+        migrate(trial)
     options = [[], ["--retry"] * trial.retry, ["--replace"] * trial.redo]
     runs = [
         ["ingest", *map(str, trial.paths), *more] for more in options[:1] + [one for one in options if one]

@@ -174,6 +174,8 @@ class Trial:
     """Whether files were unloaded, so that only --replace brings them back."""
     retry: bool = False
     """Whether files were refused for what is over now, so that only --retry opens them again."""
+    migrate: bool = False
+    """Whether the database may lack its schema."""
     replay: bool = False
     """Whether lines are in quarantine that the rules let pass now."""
     versions: dict[bytes, list[bytes]] = field(default_factory=dict)
@@ -236,6 +238,7 @@ class Trial:
         while time.monotonic() < deadline and not process.ended():
             if wanted(step := self.step()):
                 return step
+            time.sleep(0.01)
         return OVER
 
     def url_through(self, folder: Path) -> str:

@@ -110,4 +110,4 @@ def test_all_planted_faults_are_found(store: Store, faults: Faults) -> None:
 
 def _seen_by(connection: Any) -> list[verify.Disagreement]:
     """What verify finds inside the transaction in which the fault was planted."""
-    return verify.disagreements(connection, ReadOptions())
+    return list(verify.disagreements(connection, ReadOptions()))

@@ -16,6 +16,7 @@ from etl.quarantine.discard import discard
 from etl.quarantine.export import export
 from etl.quarantine.lines import QuarantineFilter, listed, shown
 from etl.quarantine.replay import replay
+from etl.settings import Settings
 from tests.integration.conftest import Ask
 from tests.logs import flow, flows, json_lines, tsv, write
 
@@ -111,3 +112,20 @@ def test_rows_of_the_same_uid_close_nothing_that_was_not_exported(
     assert loaded.exists()
     pipeline.ingest(store, [str(write(tmp_path / "again.log", tsv([flow(20), flow(21)])))])
     assert ask("SELECT DISTINCT state FROM etl.quarantine") == [("open",)]
+
+
+def test_a_refused_copy_that_is_known_when_it_is_judged_again_leaves_no_line_open(
+    database_url: str, ask: Ask, tmp_path: Path
+) -> None:
+    """Found by chaos (a server's clock that was wrong): rows were in the table, and open in quarantine too."""
+    for name in ("a.log", "b.log.gz"):
+        write(tmp_path / name, tsv(flows(5)))
+    late = Store.open(
+        database_url, Settings.model_validate({"attempts": 1, "earliest": "2026-06-01T00:00:00Z"})
+    )
+    assert {r.state for r in pipeline.ingest(late, [str(tmp_path)]).results} == {"refused"}
+    assert ask("SELECT count(*) FROM etl.quarantine WHERE state = 'open'") == [(10,)]
+    right = Store.open(database_url, Settings(attempts=1))
+    again = pipeline.ingest(right, [str(tmp_path)], retry=True).results
+    assert {r.state for r in again} == {"published", "known"}
+    assert ask("SELECT count(*) FROM etl.quarantine") == [(0,)]
