@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from etl.database.statements import execute
 from etl.fields import CONN_STATES, STANDARD_NAMES
 from etl.models import FileState
-from etl.quality.rules import reasons
+from etl.quality.rules import all_rules, reasons
 from etl.report import network
 
 Facts = dict[str, Any]
@@ -47,6 +47,7 @@ def gather(connection: Connection, since: datetime | None, until: datetime | Non
         span = {"since": since or _EVER[0], "until": until or _EVER[1]}
         facts["files"] = _ask(connection, "files", **span)
         facts["rules"] = _rules(connection, span)
+        facts["suites_not_run"] = _not_run(facts)
         facts["trend"] = _ask(connection, "trend")
         facts["quarantine"] = _quarantine(connection, span)
         facts["problems"] = _ask(connection, "problems", **span, most=SHOWN)
@@ -115,6 +116,12 @@ def _rules(connection: Connection, span: Mapping[str, datetime]) -> Rows:
     ]
 
 
+def _not_run(facts: Facts) -> list[str]:
+    """Suites without any result in the span, although it has rows."""
+    ran = {row["suite"] for row in facts["rules"]}
+    return sorted({rule.suite for rule in all_rules()} - ran) if facts["rows"] else []
+
+
 def _example(found: Mapping[str, Any] | None) -> str:
     """One line about one entry of a verdict's sample."""
     if found is None:
@@ -155,6 +162,9 @@ def verdict(facts: Facts) -> Facts:
         (len(warned), "rule warns", "rules warn"),
     )
     said = [f"{count:,} {one if count == 1 else many}" for count, one, many in counted if count]
+    if missing := facts["suites_not_run"]:
+        verb = "suite has" if len(missing) == 1 else "suites have"
+        said.append(f"{len(missing)} {verb} not run: {', '.join(missing)} (conn-etl check)")
     level = "bad" if turned_down else "attention" if said else "good"
     head = {
         "bad": "Something was not loaded",
