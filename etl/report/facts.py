@@ -26,6 +26,8 @@ SERVICES = 15
 WINDOWS = 5_000
 DAYS_BY_HOUR = 92
 """Longer spans are drawn by day."""
+BUCKETS = {"day": timedelta(days=62), "week": timedelta(days=366)}
+"""Longest span whose trend is drawn by day and by week; longer ones are drawn by month."""
 _EVER = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 
@@ -48,7 +50,8 @@ def gather(connection: Connection, since: datetime | None, until: datetime | Non
         facts["files"] = _ask(connection, "files", **span)
         facts["rules"] = _rules(connection, span)
         facts["suites_not_run"] = _not_run(facts)
-        facts["trend"] = _ask(connection, "trend")
+        facts["trend_by"] = _bucket(facts["until"] - facts["since"])
+        facts["trend"] = _ask(connection, "trend", **span, bucket=facts["trend_by"])
         facts["quarantine"] = _quarantine(connection, span)
         facts["problems"] = _ask(connection, "problems", **span, most=SHOWN)
         facts["completeness"] = _ask(connection, "completeness", **span, most=WINDOWS)
@@ -60,6 +63,11 @@ def gather(connection: Connection, since: datetime | None, until: datetime | Non
         facts["archive"] = _ask(connection, "archive", **span)
     facts["verdict"] = verdict(facts)
     return facts
+
+
+def _bucket(length: timedelta) -> str:
+    """What one column of the trend stands for, so that years fit on a page."""
+    return next((name for name, most in BUCKETS.items() if length <= most), "month")
 
 
 def _ask(connection: Connection, name: str, **values: Any) -> Rows:
