@@ -12,6 +12,7 @@ from etl.cli import (
     admin,
     archive,
     check,
+    examples,
     explain,
     history,
     load,
@@ -76,6 +77,7 @@ for verbs in (
     settings,
 ):
     verbs.register(app)
+examples.complete(app)
 
 
 def main() -> None:

@@ -1,18 +1,25 @@
-"""Verbs for days and rollups: ``partitions list|ensure|seal|drop`` and ``rollups``."""
+"""Verbs for days and rollups: ``partitions list|ensure|seal|drop|restore`` and ``rollups``."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, date, datetime
-from typing import Annotated
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from etl.cli import console as shared
 from etl.cli.console import OPERATING, Json, dump, out, store
 from etl.cli.tables import table
 from etl.errors import Misuse
 
-partitions = typer.Typer(no_args_is_help=True, help="List, create, seal and drop the days of zeek.conn.")
+if TYPE_CHECKING:
+    from etl.database.store import Store
+    from etl.history.reopen import Reopened
+
+partitions = typer.Typer(
+    no_args_is_help=True, help="List, create, seal, drop and restore the days of zeek.conn."
+)
 
 Days = Annotated[list[str] | None, typer.Argument(help="UTC days, such as 2026-03-01.")]
 Needed = Annotated[list[str], typer.Argument(help="UTC days, such as 2026-03-01.")]
@@ -84,17 +91,89 @@ def drop(
     yes: Annotated[bool, typer.Option("--yes", help="Drop the days. Without this, only list them.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Drop these days with all their rows, or, if no day is given, the days past retention."""
-    from etl.history import maintenance
+    """Drop these days with all their rows, or, if no day is given, the days past retention.
+
+    Without --yes it shows rows and bytes, and whether the rows can come back.
+    """
+    from etl.history import maintenance, reopen
 
     target = store()
     chosen = dict.fromkeys(days_of(days), "dropped by command") if days else maintenance.expiring(target)
+    going = reopen.going(target, chosen)
     if yes:
-        _done("dropped", maintenance.drop(target, chosen), as_json=as_json)
-    elif as_json:
-        dump({"would_drop": {day.isoformat(): reason for day, reason in chosen.items()}})
+        done = maintenance.drop(target, chosen)
+        named: dict[str, Any] = {"dropped": [day.isoformat() for day in done]}
     else:
-        table("Would be dropped (do it with --yes)", ("day", "why"), list(chosen.items()))
+        named = {"would_drop": {g.day.isoformat(): g.reason for g in going}}
+    if as_json:
+        dump({**named, "days": [asdict(g) for g in going]})
+        return
+    if yes:
+        out.print(f"dropped: {', '.join(named['dropped']) or 'none'}", soft_wrap=True)
+    else:
+        columns = ("day", "rows", "bytes", "why", "the rows can come back from")
+        rows = [(g.day, g.rows, g.bytes, g.reason, _way_back(archived=g.archived)) for g in going]
+        table("Would be dropped (do it with --yes)", columns, rows)
+    if going:
+        out.print(
+            f"{sum(g.rows for g in going):,} rows, {sum(g.bytes for g in going):,} bytes. "
+            "Rollups of a dropped day stay; `conn-etl partitions restore DAY` opens it again.",
+            soft_wrap=True,
+        )
+
+
+def _way_back(*, archived: bool) -> str:
+    return "the archive" if archived else "their logs, while you have them"
+
+
+@partitions.command()
+def restore(
+    days: Needed,
+    *,
+    keep: Annotated[int, typer.Option(help="Days for which retention leaves them alone.", min=1)] = 7,
+    yes: Annotated[bool, typer.Option("--yes", help="Also where logs of the day are gone.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Let dropped days take rows again: from the archive if it holds them, else empty, with the way to fill them."""
+    done = [_restored(store(), day, timedelta(days=keep), yes=yes, quiet=as_json) for day in days_of(days)]
+    if as_json:
+        dump({"restored": done})
+
+
+def _restored(target: Store, day: date, keep: timedelta, *, yes: bool, quiet: bool) -> dict[str, Any]:
+    """Restore one day, say so, and return the object of ``--json``."""
+    from etl import source
+    from etl.archive.restore import restore as from_archive
+    from etl.history import reopen
+
+    if target.settings.archive_url is not None and reopen.is_archived(target, day):
+        back = from_archive(target, day, keep=keep)
+        if not quiet:
+            out.print(f"{day}: {shared.counted(back.rows, 'row')} came back from the archive.")
+        return {"day": day, "from": "archive", "rows": back.rows}
+    lost = reopen.lost_for_good(target, day, source.unchanged)
+    if lost and not yes:
+        raise Misuse(
+            f"{day}: the logs of {shared.counted(lost, 'row')} are gone, and its rollups would lose them too",
+            hint="bring the logs back to their paths, or say --yes",
+        )
+    done = reopen.reopen(target, day, keep=keep, readable=source.unchanged)
+    if not quiet:
+        _show(done)
+    return {"from": "logs", **asdict(done)}
+
+
+def _show(done: Reopened) -> None:
+    out.print(
+        f"{done.day} takes rows again; retention leaves it alone until {done.keep_until:%Y-%m-%d %H:%M} UTC."
+    )
+    if done.sources:
+        rows = [(s.rows, "there" if s.there else "gone", s.path) for s in done.sources]
+        table("Its rows came from", ("rows", "log", "file"), rows)
+        out.print("Load them again: conn-etl ingest --replace with these files")
+    if done.expired_lines:
+        lines = shared.counted(done.expired_lines, "line")
+        out.print(f"{lines} for dropped days in quarantine: conn-etl quarantine replay --rule expired")
 
 
 def rollups(

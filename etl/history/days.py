@@ -153,6 +153,7 @@ def retire(connection: Connection, alone: Connection, day: date, reason: str, *,
         _run(connection, "remember", leaf(day), day=day)
         execute(connection, "partitions.dropped", day=day, leaf=leaf(day))
         execute(connection, "partitions.forget_sealed", day=day)
+        execute(connection, "partitions.forget_restored", day=day)
         execute(connection, "rollups.forget_day", day=day)
         _run(connection, "drop", leaf(day))
 

@@ -106,8 +106,11 @@ def _expired(store: Store) -> dict[date, str]:
         return {}
     with store.loading() as connection:
         days = table_days.listed(connection)
+        with connection.begin():
+            kept = {row.day for row in statements.execute(connection, "partitions.kept")}
     today = datetime.now(UTC).date()
-    return table_days.expiring(days, today, keep_days=settings.keep_days, keep_bytes=settings.keep_bytes)
+    found = table_days.expiring(days, today, keep_days=settings.keep_days, keep_bytes=settings.keep_bytes)
+    return {day: reason for day, reason in found.items() if day not in kept}
 
 
 def _held_back(store: Store, connection: Connection, days: Sequence[date]) -> dict[date, str]:

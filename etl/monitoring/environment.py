@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -102,12 +103,13 @@ def _pools() -> Iterator[Finding]:
             cure="set AIRFLOW_HOME, run `airflow db migrate`",
         )
         return
-    for pool in json.loads((resource_dir("dags") / "pools.json").read_text(encoding="utf-8")):
+    file = resource_dir("dags") / "pools.json"
+    for pool in json.loads(file.read_text(encoding="utf-8")):
         if pool in names:
             yield Finding(level="ok", what=f"Airflow pool {pool}")
         else:
             yield Finding(
                 level="error",
                 what=f"Airflow pool {pool} is missing",
-                cure="airflow pools import dags/pools.json",
+                cure=f"airflow pools import {shlex.quote(str(file))}",
             )

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from etl.database.statements import execute
 from etl.fields import CONN_STATES, STANDARD_NAMES
 from etl.models import FileState
-from etl.quality.rules import reasons
+from etl.quality.rules import all_rules, reasons
 from etl.report import network
 
 Facts = dict[str, Any]
@@ -26,6 +26,8 @@ SERVICES = 15
 WINDOWS = 5_000
 DAYS_BY_HOUR = 92
 """Longer spans are drawn by day."""
+BUCKETS = {"day": timedelta(days=62), "week": timedelta(days=366)}
+"""Longest span whose trend is drawn by day and by week; longer ones are drawn by month."""
 _EVER = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 
@@ -48,7 +50,9 @@ def gather(connection: Connection, since: datetime | None, until: datetime | Non
         span = {"since": since or _EVER[0], "until": until or _EVER[1]}
         facts["files"] = _ask(connection, "files", **span)
         facts["rules"] = _rules(connection, span)
-        facts["trend"] = _ask(connection, "trend")
+        facts["suites_not_run"] = _not_run(facts)
+        facts["trend_by"] = _bucket(facts["until"] - facts["since"])
+        facts["trend"] = _ask(connection, "trend", **span, bucket=facts["trend_by"])
         facts["quarantine"] = _quarantine(connection, span)
         facts["problems"] = _ask(connection, "problems", **span, most=SHOWN)
         windows = _ask(connection, "completeness", **span, most=WINDOWS)
@@ -61,6 +65,11 @@ def gather(connection: Connection, since: datetime | None, until: datetime | Non
         facts["archive"] = _ask(connection, "archive", **span)
     facts["verdict"] = verdict(facts)
     return facts
+
+
+def _bucket(length: timedelta) -> str:
+    """What one column of the trend stands for, so that years fit on a page."""
+    return next((name for name, most in BUCKETS.items() if length <= most), "month")
 
 
 def _ask(connection: Connection, name: str, **values: Any) -> Rows:
@@ -117,6 +126,12 @@ def _rules(connection: Connection, span: Mapping[str, datetime]) -> Rows:
     ]
 
 
+def _not_run(facts: Facts) -> list[str]:
+    """Suites without any result in the span, although it has rows."""
+    ran = {row["suite"] for row in facts["rules"]}
+    return sorted({rule.suite for rule in all_rules()} - ran) if facts["rows"] else []
+
+
 def _example(found: Mapping[str, Any] | None) -> str:
     """One line about one entry of a verdict's sample."""
     if found is None:
@@ -157,6 +172,9 @@ def verdict(facts: Facts) -> Facts:
         (len(warned), "rule warns", "rules warn"),
     )
     said = [f"{count:,} {one if count == 1 else many}" for count, one, many in counted if count]
+    if missing := facts["suites_not_run"]:
+        verb = "suite has" if len(missing) == 1 else "suites have"
+        said.append(f"{len(missing)} {verb} not run: {', '.join(missing)} (conn-etl check)")
     level = "bad" if turned_down else "attention" if said else "good"
     head = {
         "bad": "Something was not loaded",

@@ -117,7 +117,9 @@ ALTER TABLE zeek.conn DETACH PARTITION zeek.leaf FINALIZE;
 INSERT INTO etl.retired_file (etl_file_id, day, rows)
 SELECT etl_file_id, :day, count(*)
 FROM zeek.leaf
-GROUP BY etl_file_id;
+GROUP BY etl_file_id
+-- the day was dropped before and opened again
+ON CONFLICT (etl_file_id, day) DO UPDATE SET rows = retired_file.rows + excluded.rows;
 
 -- name: dropped
 -- Note that a day is dropped, with its size.
@@ -127,6 +129,42 @@ SET
     bytes_dropped = pg_total_relation_size(to_regclass('zeek.' || :leaf)),
     rows_dropped = (SELECT coalesce(sum(rows), 0) FROM etl.retired_file WHERE day = :day)
 WHERE day = :day;
+
+-- name: forget_restored
+-- A day that is dropped again is no longer kept.
+DELETE FROM etl.restored_day WHERE day = :day;
+
+-- name: restored
+-- Note that a dropped day takes rows again, and how long retention leaves it alone.
+INSERT INTO etl.restored_day (day, keep_until) VALUES (:day, now() + CAST(:keep AS interval))
+ON CONFLICT (day) DO UPDATE SET
+restored_at = now(), restored_by = session_user, keep_until = excluded.keep_until;
+
+-- name: kept
+-- Days that were opened again and that retention leaves alone.
+SELECT day, keep_until FROM etl.restored_day WHERE keep_until > now();
+
+-- name: rows_of
+-- Rows of a day that is there, from the rollups, which are exact.
+SELECT coalesce(sum(connections), 0)::bigint AS rows
+FROM zeek.hourly(etl.day_start(CAST(:day AS date)), etl.day_start(CAST(:day AS date) + 1));
+
+-- name: archived
+-- Those of these days that the archive holds as they are.
+SELECT archived.day FROM etl.archived_day AS archived
+WHERE archived.day = ANY(CAST(:days AS date [])) AND archived.state = 'archived';
+
+-- name: brought_by
+-- The files whose rows went with a dropped day, and have not been loaded again since.
+SELECT file.path, file.size, file.mtime, retired.rows
+FROM etl.retired_file AS retired
+INNER JOIN etl.loaded_file AS file USING (etl_file_id)
+WHERE retired.day = :day AND etl.has_rows(file.state)
+ORDER BY file.path;
+
+-- name: expired_lines
+-- Lines that came for dropped days and wait in quarantine.
+SELECT count(*) AS lines FROM etl.quarantine WHERE rule = 'expired' AND state = 'open';
 
 -- name: drop
 -- Drop a day with its rows.

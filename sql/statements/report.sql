@@ -138,28 +138,38 @@ LEFT JOIN etl.expectation_result AS example ON found.with_sample = example.expec
 ORDER BY found.suite, found.first;
 
 -- name: trend
--- Two weeks, by day, of the rules that found something in them.
-WITH recent AS MATERIALIZED (
-    SELECT day, suite, rule, severity, rows, failed, share FROM etl.rule_trend WHERE day > current_date - 14
+-- The rules that found something in the span, by day, week or month. What a check of a day found is of that day; what
+-- the gate found in a batch is of the day of the first file of the batch.
+WITH dated AS (
+    SELECT
+        coalesce(result.day, first.day) AS day, result.suite, result.rule, result.severity, result.rows, result.failed
+    FROM etl.expectation_result AS result
+    LEFT JOIN (
+        SELECT file.batch_id, etl.day_of(min(coalesce(file.window_start, file.min_timestamp, file.mtime))) AS day
+        FROM etl.file
+        WHERE file.batch_id IS NOT NULL
+        GROUP BY file.batch_id
+    ) AS first USING (batch_id)
+    WHERE result.etl_file_id IS NULL
 ),
 
-earlier AS (
-    SELECT
-        day, suite, rule, min(severity) AS severity, sum(rows)::bigint AS rows, sum(failed)::bigint AS failed,
-        coalesce(sum(failed)::double precision / nullif(sum(rows), 0)::double precision, 0) AS share
-    FROM etl.expectation_result
-    WHERE etl_file_id IS NULL AND day IS NOT NULL AND day <= current_date - 14
-    GROUP BY day, suite, rule
+in_span AS (
+    SELECT date_trunc(:bucket, dated.day)::date AS bucket, dated.*
+    FROM dated
+    WHERE
+        dated.day BETWEEN
+        etl.day_of(CAST(:since AS timestamptz))
+        AND etl.day_of(CAST(:until AS timestamptz) - interval '1 microsecond')
 )
 
-SELECT day::text AS day, suite, rule, severity, rows, failed, share
-FROM (
-    SELECT * FROM recent
-    UNION ALL
-    SELECT * FROM earlier
-) AS trend
-WHERE rule IN (SELECT seen.rule FROM recent AS seen WHERE seen.failed > 0)
-ORDER BY suite, rule, day;
+SELECT
+    bucket::text AS day, suite, rule, min(severity) AS severity,
+    sum(rows)::bigint AS rows, sum(failed)::bigint AS failed,
+    coalesce(sum(failed)::double precision / nullif(sum(rows), 0), 0) AS share
+FROM in_span
+WHERE rule IN (SELECT found.rule FROM in_span AS found WHERE found.failed > 0)
+GROUP BY bucket, suite, rule
+ORDER BY suite, rule, bucket;
 
 -- name: quarantine
 -- Lines in quarantine of files in the span, by rule, reason, field and state.

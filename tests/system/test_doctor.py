@@ -158,10 +158,13 @@ def test_a_missing_pool_by_the_command_itself(database_url: str, tmp_path: Path)
     )
     assert done.returncode == 2
     (error,) = [f for f in json.loads(done.stdout)["findings"] if f["level"] == "error"]
-    assert (error["what"], error["cure"]) == (
-        "Airflow pool conn_backfill is missing",
-        "airflow pools import dags/pools.json",
+    assert error["what"] == "Airflow pool conn_backfill is missing"
+    shell = {**env, "PATH": f"{BIN}:{os.environ['PATH']}"}  # the cure is a command that works from any folder
+    subprocess.run(["sh", "-c", error["cure"]], cwd=tmp_path, env=shell, check=True, capture_output=True)
+    cured = subprocess.run(
+        [str(BIN / "conn-etl"), "doctor", "--json"], env=env, capture_output=True, check=False
     )
+    assert [f for f in json.loads(cured.stdout)["findings"] if f["level"] == "error"] == []
 
 
 def test_a_setting_that_cannot_be_is_named_and_not_repeated(database_url: str) -> None:

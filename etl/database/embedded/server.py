@@ -165,8 +165,21 @@ def _launch(home: Home, programs: Path, account: Account) -> None:
             if _tombstone_removed(home, account, before):
                 continue
             why = _complaint(home, before) or str(error)
+            _refuse_other_version(home, before)
             raise DatabaseAway(f"the embedded server did not start: {why}", hint=f"see {home.log}") from error
         return
+
+
+def _refuse_other_version(home: Home, offset: int) -> None:
+    """Raise EnvironmentProblem where the data are of another major version of PostgreSQL than the programs."""
+    found = re.search(
+        r"initialized by PostgreSQL version (\S+), .* this version (\S+?)\.?\n", _news(home, offset)
+    )
+    if found is not None:
+        raise EnvironmentProblem(
+            f"{home.data} is of PostgreSQL {found[1]}, and this conn-etl brings PostgreSQL {found[2]}",
+            hint="move the rows by dump and restore; docs/runbook.md says how, under a new major version",
+        )
 
 
 def _tombstone_removed(home: Home, account: Account, offset: int) -> bool:

@@ -15,6 +15,7 @@ import pytest
 from etl.database import embedded
 from tests.cli_output import Say
 from tests.cli_output import say as say  # noqa: PLC0414  a fixture
+from tests.integration.conftest import Ask
 from tests.logs import flows, tsv, write
 
 
@@ -37,14 +38,41 @@ def test_a_day_is_made_sealed_shown_and_dropped_in_words(say: Say, log: Path) ->
     assert listed[:2] == [["Days"], ["day", "state", "rows", "(about)", "bytes", "retention"]]
     assert [row[:3] for row in listed[2:]] == [[days[0], "sealed", "20"], [days[1], "open", "0"]]
     assert say("partitions", "drop").out == "Would be dropped (do it with --yes): none\n"
-    assert [days[0], "dropped", "by", "command"] in say("partitions", "drop", days[0]).rows
+    would = say("partitions", "drop", days[0])
+    (row,) = [row for row in would.rows if row[0] == days[0]]
+    assert (row[1], row[3:]) == (
+        "20",
+        ["dropped", "by", "command", "their", "logs,", "while", "you", "have", "them"],
+    )
+    assert would.out.splitlines()[-1].startswith("20 rows, ")
     assert [row[1] for row in say("partitions", "list").rows[2:]] == ["sealed", "open"]  # it was only asked
     old = (datetime.now(UTC).date() - datetime(2026, 3, 1, tzinfo=UTC).date()).days - 1
-    assert [days[0], "older", "than", str(old), "days"] in say(
-        "partitions", "drop", CONN_ETL_KEEP_DAYS=str(old)
-    ).rows
-    assert say("partitions", "drop", "--yes", days[0]).out == "dropped: 2026-03-01\n"
+    expiring = say("partitions", "drop", CONN_ETL_KEEP_DAYS=str(old)).rows
+    assert ["older", "than", str(old), "days"] in [row[3:7] for row in expiring if row[0] == days[0]]
+    dropped = say("partitions", "drop", "--yes", days[0]).out.splitlines()
+    assert dropped[0] == "dropped: 2026-03-01"
+    assert dropped[1].startswith("20 rows, ")
+    assert "`conn-etl partitions restore DAY` opens it again" in dropped[1]
+    for gone, why in (("2026-03-01", "was dropped before"), ("2031-01-01", "has no partition")):
+        nothing = say("partitions", "drop", gone)
+        assert (nothing.code, nothing.out) == (2, "")
+        assert f"{gone} {why}" in nothing.err
     assert [*days[:1], "dropped", "20", "0", "dropped", "by", "command"] in say("partitions", "list").rows
+
+
+def test_a_dropped_day_is_restored_in_words(say: Say, log: Path, ask: Ask) -> None:
+    say("ingest", log)
+    say("partitions", "drop", "--yes", "2026-03-01")
+    restored = say("partitions", "restore", "2026-03-01")
+    assert restored.code == 0
+    assert restored.out.startswith("2026-03-01 takes rows again; retention leaves it alone until ")
+    assert ["20", "there", str(log)] in restored.rows
+    assert restored.out.splitlines()[-1] == "Load them again: conn-etl ingest --replace with these files"
+    say("ingest", "--replace", log)
+    assert ask("SELECT count(*) FROM zeek.conn") == [(20,)]
+    again = say("partitions", "restore", "2026-03-01")
+    assert (again.code, again.out) == (2, "")
+    assert "2026-03-01 was not dropped; see `conn-etl partitions list`" in again.err
 
 
 def test_rollups_say_how_much_was_brought_up_to_date(say: Say, log: Path) -> None:

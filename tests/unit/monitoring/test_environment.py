@@ -14,7 +14,7 @@ from etl.settings import Settings
 from tests.logs import write
 
 POOLS = tuple(json.loads((Path(__file__).parents[3] / "dags" / "pools.json").read_text(encoding="utf-8")))
-CURE = "airflow pools import dags/pools.json"
+CURE = f"airflow pools import {Path(__file__).parents[3] / 'dags' / 'pools.json'}"
 
 
 @pytest.fixture

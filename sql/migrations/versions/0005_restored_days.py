@@ -1,0 +1,13 @@
+"""Dropped days that are opened again."""
+
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Run the SQL file of this revision."""
+    op.run_sql_file("0005_restored_days.sql")
