@@ -16,6 +16,14 @@ BEGIN
             END;
         END IF;
     END LOOP;
+    -- Citus connects to its workers as the role that a session acts as.
+    IF EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') THEN
+        FOREACH wanted IN ARRAY ARRAY['conn_owner', 'conn_loader', 'conn_reader'] LOOP
+            IF NOT (SELECT rolcanlogin FROM pg_roles WHERE rolname = wanted) THEN
+                EXECUTE format('ALTER ROLE %I LOGIN', wanted);
+            END IF;
+        END LOOP;
+    END IF;
     -- From version 16 on the user who makes a role is its member at once, but may not act as it.
     IF NOT pg_has_role(
         current_user, 'conn_owner',

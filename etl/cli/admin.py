@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from etl.cli.console import OPERATING, Json, dump, err, home_of, out, settings, store
@@ -45,9 +47,15 @@ def down(*, as_json: Json = False) -> None:
         out.print("Stopped." if stopped else "It was not running.")
 
 
-def migrate(*, as_json: Json = False) -> None:
+def migrate(
+    *,
+    distribute: Annotated[
+        bool, typer.Option("--distribute", help="Spread zeek.conn over the workers of a Citus cluster.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Create or update the database schema."""
-    version = store().migrate()
+    version = store().migrate(distribute=distribute)
     if as_json:
         dump({"schema_version": version})
     else:

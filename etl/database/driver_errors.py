@@ -35,6 +35,8 @@ _ADVICE: Mapping[str, str] = {
 }
 _ABOUT_VALUES = frozenset({"21", "22", "23", "54", "P0", "XX"})
 """Classes of errors that lie in what a statement was given: values, constraints, sizes."""
+_WORKER_LOST = re.compile("remote node|terminating connection")
+"""What Citus says, with the code of an internal error, when one of its workers has gone."""
 _BUSY = re.compile("remaining connection slots|too many (clients|connections)|no more connections allowed")
 _PERMANENT: tuple[tuple[str, str], ...] = (
     (
@@ -123,7 +125,8 @@ def translate(error: sa.exc.DBAPIError) -> errors.ConnEtlError:
         return errors.EnvironmentProblem(text, hint=_ADVICE[code])
     if not code and (known := _of_connecting(lines)):
         return known
-    if not code or code.startswith(("08", "57P")) or isinstance(error, sa.exc.InterfaceError):
+    away = code.startswith(("08", "57P")) or (code.startswith("XX") and _WORKER_LOST.search(lines))
+    if not code or away or isinstance(error, sa.exc.InterfaceError):
         return errors.DatabaseAway(
             f"the database cannot be reached: {text}",
             hint="start it (`conn-etl up` for the embedded one), check host and port, or wait",

@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 from etl import errors
-from etl.database import pooler
+from etl.database import citus, pooler
 from etl.database.driver_errors import translated
 from etl.database.statements import compiled, execute
 from etl.settings import Settings
@@ -181,9 +181,18 @@ def label(connection: Connection, step: str, batch_id: int) -> None:
 
 
 def free_bytes(connection: Connection) -> int | None:
-    """Free space where the server keeps its data; None where that is another machine or may not be known."""
-    disk = disk_of(connection)
-    return None if disk is None else disk.free
+    """Free space where the server keeps its data, on Citus the least of its servers; None where it is not known."""
+    disk, workers = disk_of(connection), _free_on_workers(connection)
+    return min((free for free in (workers, disk and disk.free) if free is not None), default=None)
+
+
+def _free_on_workers(connection: Connection) -> int | None:
+    """Of a cluster the worker with the least; None elsewhere, and where it may not be asked."""
+    try:
+        with connection.begin_nested() if connection.in_transaction() else connection.begin():
+            return citus.free_bytes(connection)
+    except sa.exc.DBAPIError:
+        return None
 
 
 def disk_of(connection: Connection) -> shutil._ntuple_diskusage | None:

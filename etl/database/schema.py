@@ -17,6 +17,7 @@ from psycopg2 import sql
 from sqlalchemy.engine import Connection, Engine
 
 from etl import errors, fields
+from etl.database import citus
 from etl.database.engine import session
 from etl.database.statements import execute
 from etl.resources import resource_dir
@@ -102,33 +103,52 @@ def _is_known(version: str) -> bool:
     return version in {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
-def migrate(engine: Engine, *, version: str = "head") -> str:
+def migrate(engine: Engine, *, version: str = "head", distribute: bool = False) -> str:
     """Bring the database to a version, in one transaction, as conn_owner; a second call changes nothing.
+
+    The roles are made, and committed, before: Citus connects to its workers as one of them.
+
+    Args:
+        engine: of the database.
+        version: of ``sql/migrations``.
+        distribute: spread ``zeek.conn`` over the workers of a Citus cluster.
 
     Returns:
         The version it has now.
 
     Raises:
         EnvironmentProblem: the user may neither make roles nor act as conn_owner; the database is not UTF8; its
-            schemas are another application's, or of a newer conn-etl.
+            schemas are another application's, or of a newer conn-etl; there is no cluster to distribute over.
     """
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    with session(engine) as connection, connection.begin():
-        require_utf8(connection)
-        _require_ours(connection)
-        execute(connection, "locks.migration")
-        _run_file(connection, "roles.sql")
-        execute(connection, "session.act_as_owner_here")
-        execute(connection, "session.make_schema")
-        if (found := current_version(connection)) is not None and not _is_known(found):
-            raise errors.EnvironmentProblem(f"the database has schema version {found}", hint=_NEWER)
-        command.upgrade(_config(connection), version)
-        if version == "head":
-            _run_folder(connection, "functions")
-            _describe(connection)
-            _run_folder(connection, "views")
-            _run_file(connection, "grants.sql")
-        return str(current_version(connection))
+    with session(engine) as connection:
+        with connection.begin():
+            require_utf8(connection)
+            _require_ours(connection)
+            if distribute:
+                citus.require(connection)
+            execute(connection, "locks.migration")
+            _run_file(connection, "roles.sql")
+        with connection.begin():
+            execute(connection, "locks.migration")
+            return _migrate(connection, version, distribute=distribute)
+
+
+def _migrate(connection: Connection, version: str, *, distribute: bool) -> str:
+    """The caller's transaction, in which the roles are there."""
+    execute(connection, "session.act_as_owner_here")
+    execute(connection, "session.make_schema")
+    if (found := current_version(connection)) is not None and not _is_known(found):
+        raise errors.EnvironmentProblem(f"the database has schema version {found}", hint=_NEWER)
+    command.upgrade(_config(connection), version)
+    if version == "head":
+        _run_folder(connection, "functions")
+        _describe(connection)
+        _run_folder(connection, "views")
+        _run_file(connection, "grants.sql")
+        if distribute:
+            citus.distribute(connection)
+    return str(current_version(connection))
 
 
 def _run_folder(connection: Connection, name: str) -> None:

@@ -64,9 +64,9 @@ class Store:
         plain = url.set(drivername="postgresql", password=None)
         return plain.render_as_string(hide_password=False)
 
-    def migrate(self) -> str:
-        """Bring its schema up to date; returns the version."""
-        return schema.migrate(self.engine)
+    def migrate(self, *, distribute: bool = False) -> str:
+        """Bring its schema up to date; returns the version. distribute: over the workers of a Citus cluster."""
+        return schema.migrate(self.engine, distribute=distribute)
 
     def session(self) -> AbstractContextManager[Connection]:
         """A connection with its errors translated, with all rights that the user has."""

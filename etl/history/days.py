@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from etl.database import citus
 from etl.database.locks import lock_days
 from etl.database.statements import execute, execute_on
 from etl.errors import Misuse
@@ -148,7 +149,7 @@ def retire(connection: Connection, alone: Connection, day: date, reason: str, *,
     elif now.attached:
         rollups.recompute(connection, day)
         rollups.refresh_top(connection, day)
-        _run(alone, "detach", leaf(day))
+        _run(alone, "detach_distributed" if citus.is_distributed(alone) else "detach", leaf(day))
     with connection.begin():
         _run(connection, "remember", leaf(day), day=day)
         execute(connection, "partitions.dropped", day=day, leaf=leaf(day))

@@ -30,7 +30,8 @@ CHUNK = 5_000
 
 _NOT_A_READERS = ("25006", "42501")
 """SQLSTATE of a statement that writes, and of one without the right to do what it does."""
-_LEAF = re.compile(r"conn_\d{8}")
+_LEAF = re.compile(r"(conn_\d{8})(_\d+)?")
+"""A daily partition, or one of its shards on Citus."""
 _CONDITIONS = ("Index Cond", "Filter", "Recheck Cond")
 _BOUNDED = re.compile(r'"@timestamp"|event_uid = ')
 
@@ -175,16 +176,21 @@ def unbounded(connection: Connection, sql: str, values: Mapping[str, Any]) -> li
     text = f"EXPLAIN (FORMAT JSON)\n{rendered(connection, sql, values)}"
     plan = connection.exec_driver_sql(text, execution_options={"no_parameters": True}).scalar_one()
     (root,) = plan if isinstance(plan, list) else json.loads(plan)
-    return sorted({leaf for leaf, bounded in leaves(root["Plan"]) if not bounded})
+    return sorted({leaf for leaf, bounded in leaves(root) if not bounded})
 
 
-def leaves(node: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
-    """The daily partitions that a plan reads, and whether with a bound."""
-    children: list[Mapping[str, Any]] = node.get("Plans", [])
-    if _LEAF.fullmatch(str(node.get("Relation Name", ""))):
-        yield node["Relation Name"], any(_BOUNDED.search(text) for text in _conditions(node))
-    for child in children:
-        yield from leaves(child)
+def leaves(node: Any) -> Iterator[tuple[str, bool]]:
+    """The daily partitions that a plan reads, and whether with a bound.
+
+    Wherever they stand in it: Citus has plans inside a plan (Distributed Query, Job, Tasks, Remote Plan; Subplans).
+    """
+    if isinstance(node, dict):
+        if leaf := _LEAF.fullmatch(str(node.get("Relation Name", ""))):
+            yield leaf[1], any(_BOUNDED.search(text) for text in _conditions(node))
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            yield from leaves(child)
 
 
 def _conditions(node: Mapping[str, Any]) -> Iterator[str]:

@@ -13,19 +13,20 @@ WITH recent AS MATERIALIZED (
     FROM zeek.conn
     WHERE "@timestamp" >= CAST(:since AS timestamptz) AND "@timestamp" < CAST(:until AS timestamptz)
     GROUP BY dst_ip_addr
+),
+
+-- apart, and not for each row of recent: Citus has no such subqueries
+known AS MATERIALIZED (
+    SELECT DISTINCT dst_ip_addr
+    FROM zeek.conn
+    WHERE "@timestamp" >= CAST(:known_since AS timestamptz) AND "@timestamp" < CAST(:since AS timestamptz)
 )
 
 SELECT
     recent.dst_ip_addr, recent.first_seen, recent.connections, recent.sources, recent.sent_ip_bytes,
     recent.received_ip_bytes, recent.sent_bytes
 FROM recent
-WHERE
-    NOT EXISTS (
-        SELECT 1 FROM zeek.conn AS earlier
-        WHERE
-            earlier.dst_ip_addr = recent.dst_ip_addr
-            AND earlier."@timestamp" >= CAST(:known_since AS timestamptz)
-            AND earlier."@timestamp" < CAST(:since AS timestamptz)
-    )
+LEFT JOIN known ON recent.dst_ip_addr = known.dst_ip_addr
+WHERE known.dst_ip_addr IS NULL
 ORDER BY recent.first_seen, recent.dst_ip_addr
 LIMIT :most

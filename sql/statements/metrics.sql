@@ -53,7 +53,7 @@ LIMIT 1;
 -- Size of quarantine and zeek.conn, and the number of partitions.
 SELECT
     pg_total_relation_size('etl.quarantine') AS quarantine,
-    coalesce(sum(pg_total_relation_size(pg_inherits.inhrelid)), 0)::bigint AS conn,
+    coalesce(sum(etl.relation_bytes(pg_inherits.inhrelid)), 0)::bigint AS conn,
     count(pg_inherits.inhrelid) AS days
 FROM pg_inherits
 WHERE pg_inherits.inhparent = 'zeek.conn'::regclass;

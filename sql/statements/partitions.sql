@@ -20,7 +20,7 @@ FROM (
     SELECT
         to_date(substring(relation.relname FROM 6), 'YYYYMMDD') AS day,
         CAST(greatest(relation.reltuples, 0) AS bigint) AS rows,
-        pg_total_relation_size(relation.oid) AS bytes
+        etl.relation_bytes(relation.oid) AS bytes
     FROM pg_inherits
     INNER JOIN pg_class AS relation ON pg_inherits.inhrelid = relation.oid
     WHERE pg_inherits.inhparent = CAST('zeek.conn' AS regclass)
@@ -108,6 +108,10 @@ INSERT INTO etl.retired_day (day, reason) VALUES (:day, :reason) ON CONFLICT (da
 -- Take a day out of zeek.conn; queries and loads go on meanwhile.
 ALTER TABLE zeek.conn DETACH PARTITION zeek.leaf CONCURRENTLY; -- noqa: PRS
 
+-- name: detach_distributed
+-- The same on Citus, which refuses CONCURRENTLY: queries and loads wait for the moment that it takes.
+ALTER TABLE zeek.conn DETACH PARTITION zeek.leaf;
+
 -- name: finalize
 -- Finish a detach that was interrupted.
 ALTER TABLE zeek.conn DETACH PARTITION zeek.leaf FINALIZE;
@@ -126,7 +130,7 @@ ON CONFLICT (etl_file_id, day) DO UPDATE SET rows = retired_file.rows + excluded
 UPDATE etl.retired_day
 SET
     dropped_at = clock_timestamp(),
-    bytes_dropped = pg_total_relation_size(to_regclass('zeek.' || :leaf)),
+    bytes_dropped = etl.relation_bytes(to_regclass('zeek.' || :leaf)),
     rows_dropped = (SELECT coalesce(sum(rows), 0) FROM etl.retired_file WHERE day = :day)
 WHERE day = :day;
 

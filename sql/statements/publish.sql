@@ -232,8 +232,9 @@ SELECT
     AND (good.dst_packets IS NOT DISTINCT FROM there.dst_packets)
     AND (good.event_duration IS NULL) = (there.event_duration IS NULL)
     AND coalesce(abs(good.event_duration - there.event_duration) < 0.0000006, true) AS same,
-    to_jsonb(good) AS mapped, to_jsonb(there) AS existing
-FROM pg_temp.good
+    good.mapped, to_jsonb(there) AS existing
+-- whole rows of a view inside a subquery: Citus cannot send them to its workers
+FROM (SELECT good.*, to_jsonb(good) AS mapped FROM pg_temp.good) AS good
 INNER JOIN zeek.conn AS there ON (good."@timestamp", good.event_uid) = (there."@timestamp", there.event_uid)
 WHERE
     there."@timestamp" >= etl.day_start(CAST(:first_day AS date))

@@ -43,7 +43,7 @@ ORDER BY batch_position;
 -- Whether one of these files has rows in the span.
 SELECT
     exists(
-        SELECT FROM zeek.conn
+        SELECT 1 FROM zeek.conn
         WHERE
             "@timestamp" >= CAST(:first AS timestamptz) AND "@timestamp" < CAST(:after AS timestamptz)
             AND etl_file_id = any(CAST(:files AS bigint []))

@@ -60,7 +60,7 @@ SELECT
             )
     END AS tunnel_parents
 FROM zeek.conn
-LEFT JOIN etl.file AS file ON conn.etl_file_id = file.etl_file_id
+LEFT JOIN (SELECT etl_file_id, sensor, path FROM etl.file) AS file ON conn.etl_file_id = file.etl_file_id
 LEFT JOIN zeek.conn_state AS state ON conn.network_connection_state = state.network_connection_state;
 
 COMMENT ON VIEW zeek.conn_detail IS

@@ -145,3 +145,21 @@ def test_a_session_that_only_reads_after_a_failover_passes() -> None:
 
     error = sa.exc.InternalError(None, None, ReadOnly("cannot execute INSERT in a read-only transaction"))
     assert isinstance(translate(error), errors.TransientError)
+
+
+WORKERS = [
+    ("connection to the remote node postgres@10.0.0.3:5432 failed", True),
+    ("failure on connection marked as essential: lost the remote node", True),
+    ("terminating connection due to administrator command", True),
+    ("could not find a valid shard", False),
+]
+"""What Citus says with the code XX000, and whether it passes."""
+
+
+@pytest.mark.parametrize(("said", "passes"), WORKERS)
+def test_a_lost_worker_of_a_cluster_passes(*, said: str, passes: bool) -> None:
+    class Internal(psycopg2.errors.InternalError_):
+        pgcode = "XX000"
+
+    found = translate(sa.exc.InternalError(None, None, Internal(said)))
+    assert type(found) is (errors.DatabaseAway if passes else errors.DatabaseRefused)
