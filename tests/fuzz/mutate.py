@@ -17,6 +17,7 @@ from backports import zstd
 from tests.logs import TYPES, flow, json_lines, tsv
 
 GOLDEN = Path(__file__).resolve().parents[1] / "data" / "conn"
+REPORTED = GOLDEN.with_name("reported")
 SAMPLES = Path(__file__).resolve().parents[2] / "samples" / "logs"
 CELLS = (
     b"", b"-", b"(empty)", b"\\.", b"\\N", b'"', b"'", b'""', b"\\", b"\\x00", b"\\xff", b"\\x0a", b"\\x09", b"\0", b"\xff",
@@ -144,7 +145,8 @@ def _bytes(rng: random.Random, data: bytes) -> bytes:
 @cache
 def corpus() -> tuple[bytes, ...]:
     """The golden cases and the samples, as stored."""
-    found = [path.read_bytes() for path in sorted(GOLDEN.glob("*/input.*")) if path.stat().st_size < 20_000]
+    inputs = sorted([*GOLDEN.glob("*/input.*"), *(path for path in REPORTED.rglob("*") if path.is_file())])
+    found = [path.read_bytes() for path in inputs if path.stat().st_size < 80_000]
     found += [path.read_bytes()[:20_000] for path in sorted(SAMPLES.rglob("*.log*"))]
     return tuple(found)
 
