@@ -15,7 +15,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 INK = "#8a8f98"
 BLUE, GREEN, AMBER, RED, GREY = "#3b82c4", "#3f9b6c", "#d79921", "#cf4a4a", "#9aa0a6"
-STATES = {"loaded": GREEN, "waiting": BLUE, "turned_down": AMBER, "missing": RED}
+STATES = {"loaded": GREEN, "waiting": BLUE, "refused": AMBER, "missing": RED}
 _CONFIG: Spec = {
     "background": None,
     "font": "Arial, Helvetica, sans-serif",

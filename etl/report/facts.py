@@ -161,11 +161,11 @@ def _quarantine(connection: Connection, span: Mapping[str, datetime]) -> Rows:
 def verdict(facts: Facts) -> Facts:
     """One word, one sentence and the reasons: ``bad``, ``attention`` or ``good``."""
     files = {row["state"]: row["files"] for row in facts["files"]}
-    turned_down = files.get(FileState.REFUSED, 0) + files.get(FileState.FAILED, 0)
+    refused = files.get(FileState.REFUSED, 0) + files.get(FileState.FAILED, 0)
     open_lines = sum(row["lines"] for row in facts["quarantine"] if row["state"] == "open")
     warned = [row["rule"] for row in facts["rules"] if row["failed"] and row["severity"] != "critical"]
     counted = (
-        (turned_down, "file refused or failed", "files refused or failed"),
+        (refused, "file refused or failed", "files refused or failed"),
         (files.get(FileState.INCOMPLETE, 0), "file cut short", "files cut short"),
         (open_lines, "line open in quarantine", "lines open in quarantine"),
         (facts["missing_windows"], "window missing", "windows missing"),
@@ -175,7 +175,7 @@ def verdict(facts: Facts) -> Facts:
     if missing := facts["suites_not_run"]:
         verb = "suite has" if len(missing) == 1 else "suites have"
         said.append(f"{len(missing)} {verb} not run: {', '.join(missing)} (conn-etl check)")
-    level = "bad" if turned_down else "attention" if said else "good"
+    level = "bad" if refused else "attention" if said else "good"
     head = {
         "bad": "Something was not loaded",
         "attention": "Loaded, with something to look at",

@@ -110,7 +110,7 @@ SELECT
     sensor,
     window_start,
     ends AS window_end,
-    CASE WHEN loaded THEN 'loaded' WHEN waiting THEN 'waiting' ELSE 'turned_down' END AS state,
+    CASE WHEN loaded THEN 'loaded' WHEN waiting THEN 'waiting' ELSE 'refused' END AS state,
     rows_loaded,
     finished_at,
     CAST(1 AS bigint) AS windows
@@ -142,7 +142,7 @@ COMMENT ON COLUMN etl.completeness.sensor IS 'Sensor of the files.';
 COMMENT ON COLUMN etl.completeness.window_start IS 'Start of the window.';
 COMMENT ON COLUMN etl.completeness.window_end IS 'End of the window.';
 COMMENT ON COLUMN etl.completeness.state IS
-'loaded. waiting: found and still open. turned_down: refused or failed. missing: no file covers it.';
+'loaded. waiting: found and still open. refused: refused or failed. missing: no file covers it.';
 COMMENT ON COLUMN etl.completeness.rows_loaded IS 'Rows loaded from its files; NULL where it is missing.';
 COMMENT ON COLUMN etl.completeness.finished_at IS 'When its files were done; NULL where it is missing.';
 COMMENT ON COLUMN etl.completeness.windows IS

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pypdfium2 as pdfium
 import pytest
+from PIL import Image
 
 from etl import pipeline, report
 from etl.database.store import Store
@@ -77,12 +81,35 @@ def test_on_paper(open_page: Any, page_file: Path, tmp_path: Path) -> None:
     assert seen.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert seen.page.evaluate(CUT_OFF) == []
     assert seen.page.locator("#rules details").evaluate("e => e.open") is False
-    seen.page.pdf(path=tmp_path / "report.pdf")
-    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+    printed(seen, tmp_path / "report.pdf")
+
+
+def printed(seen: Seen, path: Path, name: str | None = None) -> None:
+    """Print to PDF, as its reader sees it: all text within its page, each heading there. Pictures show the first pages."""
+    seen.page.pdf(path=path, format="A4")
+    with closing(pdfium.PdfDocument(path)) as document:
+        pages, text = list(document), ""
+        for page in pages:
+            words = page.get_textpage()
+            text += words.get_text_range()
+            boxes = [words.get_rect(i) for i in range(words.count_rects())]
+            assert boxes
+            assert min(left for left, *_ in boxes) >= 0
+            assert max(right for _, _, right, _ in boxes) <= page.get_width()
+        for heading in seen.page.locator("h2").all_inner_texts():
+            assert "".join(heading.split()) in "".join(text.split())
+        if SCREENSHOTS and name:
+            shots = [page.render(scale=1).to_pil() for page in pages[:3]]
+            whole = Image.new("RGB", (sum(shot.width for shot in shots), shots[0].height), "white")
+            for number, shot in enumerate(shots):
+                whole.paste(shot, (sum(before.width for before in shots[:number]), 0))
+            whole.save(Path(SCREENSHOTS) / f"{name}.png")
 
 
 def test_the_network_half_of_the_samples(open_page: Any, store: Store, tmp_path: Path) -> None:
-    pipeline.ingest(store, [str(ROOT / "samples" / "logs")])
+    folder = Path("/tmp/zeek") if SCREENSHOTS else tmp_path  # noqa: S108  a path that tells nothing
+    shutil.copytree(ROOT / "samples" / "logs", folder / "samples", dirs_exist_ok=True)
+    pipeline.ingest(store, [str(folder / "samples")])
     with store.session() as connection:
         path = report.build(connection).write(tmp_path / "out")[0]
     seen = open_page(viewport={"width": 1280, "height": 900})
@@ -95,6 +122,11 @@ def test_the_network_half_of_the_samples(open_page: Any, store: Store, tmp_path:
     seen.page.evaluate("document.querySelector('#network').scrollIntoView()")
     if SCREENSHOTS:
         seen.page.screenshot(path=Path(SCREENSHOTS) / "report-network.png")
+        seen.page.evaluate("scrollTo(0, 0)")
+        seen.page.screenshot(path=Path(SCREENSHOTS) / "report-samples.png")
+        seen.page.evaluate("document.querySelector('#calendar').scrollIntoView()")
+        seen.page.screenshot(path=Path(SCREENSHOTS) / "report-samples-charts.png")
+    printed(seen, tmp_path / "report.pdf", "report-paper")
 
 
 def test_the_json_says_the_same(page_file: Path) -> None:

@@ -25,8 +25,8 @@ def test_a_run_names_its_folder_and_its_table(airflow: Airflow, database_url: st
 
     assert airflow.run(database_url, log.parent).lineage == []
     write(log.with_name("refused.log"), tsv([flow(i, conn_state="REG") for i in range(40)]))
-    turned_down = airflow.run(database_url, log.parent)
-    assert [event["asset"] for event in turned_down.lineage] == [folder]
+    refused = airflow.run(database_url, log.parent)
+    assert [event["asset"] for event in refused.lineage] == [folder]
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_ingest_says_files_rows_and_where_the_bad_lines_are(say: Say, log: Path)
     assert re.fullmatch(r"No new row in [\d.]+ s\.", closing)
 
 
-def test_ingest_names_what_it_turned_down_and_counts_the_rest(say: Say, log: Path) -> None:
+def test_ingest_names_what_it_refused_and_counts_the_rest(say: Say, log: Path) -> None:
     for number in range(22):
         write(log.parent / f"dns.{number:02}.log", b"")
     said = say("ingest", log.parent)

@@ -72,7 +72,7 @@ def test_views(ask: Ask) -> None:
     ]
     assert ask("SELECT state, count(*) FROM etl.completeness GROUP BY 1 ORDER BY 1") == [
         ("loaded", 1),
-        ("turned_down", 1),
+        ("refused", 1),
     ]
     assert ask("SELECT sensor, newest_window_end::text FROM etl.lag") == [("", "2026-03-01 09:00:00+00")]
 
