@@ -85,7 +85,7 @@ def test_on_paper(open_page: Any, page_file: Path, tmp_path: Path) -> None:
 
 
 def printed(seen: Seen, path: Path, name: str | None = None) -> None:
-    """Print to PDF, as its reader sees it: all text within its page, each heading there. Pictures show the first pages."""
+    """Print to PDF, as its reader sees it: text within its page, each heading there. Pictures show the first pages."""
     seen.page.pdf(path=path, format="A4")
     with closing(pdfium.PdfDocument(path)) as document:
         pages, text = list(document), ""
