@@ -13,18 +13,19 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
-from typing import TypeVar
-
-import polars as pl
+from typing import TYPE_CHECKING, TypeVar
 
 from etl.database.statements import CopyFormat
 from etl.errors import EnvironmentProblem, FileError, TransientError
 from etl.loading.formats import Digests
 from etl.loading.hours import HourCount, count_hours
 from etl.loading.ledger import BatchFile
-from etl.loading.single_out import as_file_error
+from etl.loading.single_out import any_error, as_file_error
 from etl.loading.small_files import STORED, Waiting, mapped
 from etl.models import Block, Format, Reader, Reject, Scan
+
+if TYPE_CHECKING:
+    import polars as pl
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ def _of_file(file: BatchFile, opener: Opener, waiting: Waiting | None) -> Genera
         yield [Piece(file=file, outcome=error)]
     except (TransientError, EnvironmentProblem):
         raise
-    except (Exception, pl.exceptions.PanicException) as error:  # a panic of polars is no Exception
+    except any_error() as error:
         log.exception("%s: an unforeseen error while it was read; the other files go on", file.path)
         yield [Piece(file=file, outcome=as_file_error(error))]
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-
-import numpy as np
-import polars as pl
+from typing import TYPE_CHECKING
 
 from etl.database.statements import CopyFormat
 from etl.loading.ledger import BatchFile
+from etl.loading.single_out import any_error
 from etl.models import Joined, SmallLog
+
+if TYPE_CHECKING:
+    import polars as pl
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +28,6 @@ _FILES, _BYTES = 500, 4 << 20
 _FEW = 4
 """Files that are read one by one when they cannot be mapped together."""
 _NEWLINE = 10
-_ANY = (Exception, pl.exceptions.PanicException)
-"""What may go wrong with one of them; a panic of polars is no Exception."""
 
 Group = Sequence[tuple[BatchFile, SmallLog]]
 
@@ -67,6 +67,9 @@ class Mapped:
 
     def encoded(self) -> Iterator[tuple[BatchFile, bytes, CopyFormat, pl.Series]]:
         """Each file with its rows in a form that COPY takes, and their times."""
+        import numpy as np
+        import polars as pl
+
         from etl.loading.copy_csv import to_copy
 
         assert self.joined is not None
@@ -100,6 +103,6 @@ def mapped(group: Group) -> Iterator[Mapped]:
 def _joined(logs: Sequence[SmallLog]) -> Joined | None:
     try:
         return logs[0].joined(logs[1:])
-    except _ANY as error:  # each is read alone then, and raises what is its own
+    except any_error() as error:  # each is read alone then, and raises what is its own
         log.debug("%d small files cannot be mapped together: %r", len(logs), error)
         return None

@@ -17,6 +17,13 @@ def test_entry_points_bring_no_heavy_library(module: str) -> None:
     assert done.stdout == "[]\n"
 
 
+def test_a_command_that_finds_nothing_to_load_brings_no_reader() -> None:
+    unused = ("polars", "numpy", "pandas", "great_expectations")
+    code = f"import sys, etl.pipeline; print([name for name in {unused} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_great_expectations_comes_without_what_it_only_draws_and_reckons_with() -> None:
     """A version that uses these while it is imported costs each command a second: then the list has to change."""
     unused = ("altair.vegalite", "scipy.stats._continuous_distns")
