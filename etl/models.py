@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     import polars as pl
@@ -137,6 +137,35 @@ class Scan:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Joined:
+    """Small logs that were mapped together, without a reject; ``frame`` as in ``Block``, one log after the other."""
+
+    frame: pl.DataFrame
+    rows: Sequence[int]
+    """Of each log."""
+    scans: Sequence[Scan]
+    """Of each log."""
+
+
+class SmallLog(Protocol):
+    """A log that is in memory and not parsed yet, to be mapped together with others."""
+
+    @property
+    def kind(self) -> bytes:
+        """Equal for logs that can be mapped together."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes of its rows."""
+        ...
+
+    def joined(self, others: Sequence[Any]) -> Joined | None:
+        """Map it and others of its kind; None, or a FileError, where each has to be read alone."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class FoundFile:
     """A log as the source lists it."""
 
@@ -164,6 +193,10 @@ class RawLine:
 
 class Reader(Protocol):
     """One file being read: blocks in order, then what is known of the whole."""
+
+    def small(self) -> SmallLog | None:
+        """Return the log for ``SmallLog.joined``, if it is a small one without oddities; asked before iteration."""
+        ...
 
     def __iter__(self) -> Iterator[Block]:
         """Yield the blocks; raises FileError where the file as a whole cannot be read."""

@@ -13,17 +13,19 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
-from typing import TypeVar
-
-import polars as pl
+from typing import TYPE_CHECKING, TypeVar
 
 from etl.database.statements import CopyFormat
 from etl.errors import EnvironmentProblem, FileError, TransientError
 from etl.loading.formats import Digests
 from etl.loading.hours import HourCount, count_hours
 from etl.loading.ledger import BatchFile
-from etl.loading.single_out import as_file_error
+from etl.loading.single_out import any_error, as_file_error
+from etl.loading.small_files import STORED, Waiting, mapped
 from etl.models import Block, Format, Reader, Reject, Scan
+
+if TYPE_CHECKING:
+    import polars as pl
 
 log = logging.getLogger(__name__)
 
@@ -55,13 +57,14 @@ class Piece:
 
 
 def pieces(files: Sequence[BatchFile], opener: Opener) -> Generator[Piece, None, None]:
-    """All pieces of these files, in order, two blocks ahead of the caller.
+    """All pieces of these files, those of a file in order, two blocks ahead of the caller.
 
     Raises:
         TransientError, EnvironmentProblem: the storage is away, or refuses; this concerns all files.
     """
     with closing(_pieces(files, opener)) as made:
-        yield from _ahead(made)
+        for some in _ahead(made):
+            yield from some
 
 
 def _ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
@@ -74,21 +77,48 @@ def _ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
             yield item  # type: ignore[misc]
 
 
-def _pieces(files: Sequence[BatchFile], opener: Opener) -> Generator[Piece, None, None]:
+def _pieces(files: Sequence[BatchFile], opener: Opener) -> Generator[list[Piece], None, None]:
+    waiting = Waiting()
     for file in files:
-        try:
-            with opener(file.path) as reader:
-                for block in reader:
-                    yield from _of_block(file, block)
-                scan = reader.scan()
-            yield Piece(file=file, outcome=scan)
-        except FileError as error:
-            yield Piece(file=file, outcome=error)
-        except (TransientError, EnvironmentProblem):
-            raise
-        except (Exception, pl.exceptions.PanicException) as error:  # a panic of polars is no Exception
-            log.exception("%s: an unforeseen error while it was read; the other files go on", file.path)
-            yield Piece(file=file, outcome=as_file_error(error))
+        yield from _of_file(file, opener, waiting)
+        if waiting.is_full:
+            yield from _of_small(waiting, opener)
+    yield from _of_small(waiting, opener)
+
+
+def _of_file(file: BatchFile, opener: Opener, waiting: Waiting | None) -> Generator[list[Piece], None, None]:
+    """The pieces of a file; none yet where it waits for other small ones."""
+    try:
+        with opener(file.path) as reader:
+            if waiting is not None and file.size <= STORED and (small := reader.small()) is not None:
+                waiting.add(file, small)
+                return
+            for block in reader:
+                for piece in _of_block(file, block):
+                    yield [piece]
+            scan = reader.scan()
+        yield [Piece(file=file, outcome=scan)]
+    except FileError as error:
+        yield [Piece(file=file, outcome=error)]
+    except (TransientError, EnvironmentProblem):
+        raise
+    except any_error() as error:
+        log.exception("%s: an unforeseen error while it was read; the other files go on", file.path)
+        yield [Piece(file=file, outcome=as_file_error(error))]
+
+
+def _of_small(waiting: Waiting, opener: Opener) -> Generator[list[Piece], None, None]:
+    for group in waiting.taken():
+        for some in mapped(group):
+            if some.joined is None:
+                for file in some.files:
+                    yield from _of_file(file, opener, None)
+            else:
+                rows = [_row_piece(*of_file) for of_file in some.encoded()]
+                ends = [
+                    Piece(file=f, outcome=scan) for f, scan in zip(some.files, some.joined.scans, strict=True)
+                ]
+                yield [piece for both in zip(rows, ends, strict=True) for piece in both]
 
 
 def _of_block(file: BatchFile, block: Block) -> Iterator[Piece]:
@@ -96,14 +126,12 @@ def _of_block(file: BatchFile, block: Block) -> Iterator[Piece]:
 
     if block.frame.height:
         rows, form = to_copy(block.frame, file.etl_file_id)
-        yield Piece(
-            file=file,
-            rows=rows,
-            form=form,
-            row_count=block.frame.height,
-            hours=count_hours(block.frame["@timestamp"]),
-        )
+        yield _row_piece(file, rows, form, block.frame["@timestamp"])
     yield from _rejects(file, block.rejects)
+
+
+def _row_piece(file: BatchFile, rows: bytes, form: CopyFormat, times: pl.Series) -> Piece:
+    return Piece(file=file, rows=rows, form=form, row_count=len(times), hours=count_hours(times))
 
 
 def _rejects(file: BatchFile, rejects: Sequence[Reject]) -> Iterator[Piece]:

@@ -73,3 +73,10 @@ def as_file_error(error: Exception) -> FileError:
     return Unforeseen(
         f"{type(error).__name__}: {error}", hint="the log of the run has the traceback; load it with --retry"
     )
+
+
+def any_error() -> tuple[type[Exception], ...]:
+    """What may go wrong with one file, for an ``except``: also a panic of polars, which is no Exception."""
+    import polars as pl  # where nothing goes wrong, and nothing is read, it is not needed
+
+    return Exception, pl.exceptions.PanicException

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -21,6 +22,7 @@ from etl.database.driver_errors import translate_text, translate_wrapped
 from etl.database.engine import Address
 from etl.errors import ConnEtlError, EnvironmentProblem, PermanentError
 from etl.quality import gate_sql
+from etl.quality.importing import loaded_on_first_use, without_collection
 from etl.quality.rules import Rule
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     )
 
 _numbers = itertools.count()
+_import_lock = threading.Lock()
 
 
 def load() -> None:
@@ -36,7 +39,9 @@ def load() -> None:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     # It logs some 200 lines while it is imported, and each error with its traceback, which reaches us as an exception.
     logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
-    import great_expectations  # noqa: F401, TID251  here it is allowed
+    # one thread imports, the others wait; statistics and charts are for rules and pages that we do not have
+    with _import_lock, without_collection(), loaded_on_first_use("altair", "scipy.stats"):
+        import great_expectations  # noqa: F401, TID251  here it is allowed
 
     logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.CRITICAL)
 

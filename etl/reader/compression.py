@@ -125,6 +125,15 @@ class Decompressed:
         if self.incomplete and not self.size:
             raise Unreadable(f"nothing can be decompressed: {self.incomplete}")
 
+    def first(self, least: int) -> bytes:
+        """Return the first bytes as they are stored, ``least`` or all that there are; iteration begins with them too.
+
+        Raises:
+            Unreadable: the stream cannot be read.
+        """
+        self._hold(least)
+        return self._held
+
     def _is_bomb(self, chunk: bytes) -> bool:
         """Whether the bytes so far are more than any log unpacks to; a hole of zeros may be, up to its own bound."""
         if chunk.startswith(b"\0") and self._zeros < PACKED_HOLE and not chunk.strip(b"\0"):

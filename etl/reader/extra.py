@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import polars as pl
+
+from etl.mapping import bounds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +43,11 @@ def encode(members: Sequence[Member], height: int) -> pl.Series:
     joined = frame.select(pl.concat_str(inner, separator=",", ignore_nulls=True).alias("joined"))
     whole = pl.concat_str([pl.lit("{"), pl.col("joined"), pl.lit("}")])
     return joined.select(pl.when(pl.col("joined") != "").then(whole)).to_series()
+
+
+def listed(columns: Mapping[str, str]) -> dict[str, str]:
+    """Return the columns that the ledger lists of a file, with their types: not without end, nor with long names."""
+    return {bounds.listed_name(name): kind for name, kind in islice(columns.items(), bounds.LISTED_COLUMNS)}
 
 
 def _in_every_row(member: Member) -> bool:

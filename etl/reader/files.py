@@ -10,17 +10,15 @@ import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
-from itertools import islice
 from typing import BinaryIO
 
 import polars as pl
 
 from etl.errors import Binary, NotAConnLog, NotALog, OtherLog
-from etl.mapping import bounds
 from etl.mapping.names import Names
 from etl.mapping.values import Fault, empty, standard
 from etl.models import Block, Format, RawLine, ReadOptions, Reject, Scan
-from etl.reader import header, signatures
+from etl.reader import extra, header, signatures
 from etl.reader.chunks import Chunk, cut
 from etl.reader.compression import Decompressed
 from etl.reader.formats import Detected, detect
@@ -28,6 +26,7 @@ from etl.reader.holes import WithoutHoles, torn_apart
 from etl.reader.jsonl import FORMAT as JSON
 from etl.reader.jsonl import JsonSource
 from etl.reader.raw_block import RawBlock
+from etl.reader.small import STORED, SmallLog, small_log
 from etl.reader.tsv import TsvSource
 
 _BOM = b"\xef\xbb\xbf"
@@ -92,6 +91,17 @@ class ConnReader:
         self._judge()
         self._done = True
 
+    def small(self) -> SmallLog | None:
+        """Return the log whole, to be mapped together with others; None where it has to be iterated, as if not asked.
+
+        Raises:
+            FileError: it cannot be read.
+        """
+        held = self._bytes.first(STORED + 1)
+        if len(held) <= STORED and (log := small_log(held, self._options, self._names)):
+            return log
+        return None
+
     def scan(self) -> Scan:
         """Return what is known of the whole file.
 
@@ -107,13 +117,9 @@ class ConnReader:
             incomplete=self._bytes.incomplete or self._emptied(),
             compression=self._bytes.kind,
             formats=tuple(self._formats),
-            extra=self._listed_columns(),
+            extra=extra.listed(self._source.extra) if self._source else {},
             note=self._holes.note(),
         )
-
-    def _listed_columns(self) -> dict[str, str]:
-        columns = self._source.extra.items() if self._source else ()
-        return {bounds.listed_name(name): kind for name, kind in islice(columns, bounds.LISTED_COLUMNS)}
 
     def _emptied(self) -> str | None:
         """Why a file with nothing in it is not whole: it has the name of a packed one, or holds NUL bytes alone."""

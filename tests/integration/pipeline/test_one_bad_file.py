@@ -100,6 +100,9 @@ def breaks(reader: Any, error: BaseException) -> Callable[..., Any]:
                 return
 
             class Broken:
+                def small(self) -> None:
+                    return None
+
                 def __iter__(self) -> Iterator[Any]:
                     yield from real
                     raise error
