@@ -22,6 +22,13 @@ from etl.database.engine import session
 from etl.database.statements import execute
 from etl.resources import resource_dir
 
+log = logging.getLogger(__name__)
+
+OPEN_FUNCTIONS = (
+    "every login may take the advisory locks that loads wait for: only a superuser can revoke that",
+    "run sql/roles.sql once as a superuser: psql -f sql/roles.sql, in this database",
+)
+"""What `migrate` leaves open where it is not run by a superuser, and the cure."""
 _NEWER = "install the conn-etl that made it, or a newer one"
 
 
@@ -146,9 +153,15 @@ def _migrate(connection: Connection, version: str, *, distribute: bool) -> str:
         _describe(connection)
         _run_folder(connection, "views")
         _run_file(connection, "grants.sql")
+        _warn_of_open_functions(connection)
         if distribute:
             citus.distribute(connection)
     return str(current_version(connection))
+
+
+def _warn_of_open_functions(connection: Connection) -> None:
+    if execute(connection, "doctor.open_functions").scalar_one():
+        log.warning("%s; %s", *OPEN_FUNCTIONS)
 
 
 def _run_folder(connection: Connection, name: str) -> None:
