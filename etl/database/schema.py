@@ -11,7 +11,6 @@ import logging
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from psycopg2 import sql
 from sqlalchemy.engine import Connection, Engine
@@ -48,7 +47,7 @@ def current_version(connection: Connection) -> str | None:
     """The version of the database; None before the first migration."""
     if not sa.inspect(connection).has_table("alembic_version", schema="etl"):
         return None
-    return MigrationContext.configure(connection, opts={"version_table_schema": "etl"}).get_current_revision()
+    return execute(connection, "session.schema_version").scalar_one_or_none()
 
 
 def require_utf8(connection: Connection) -> None:
