@@ -17,6 +17,7 @@ from benchmarks import (
     history,
     ledger,
     load,
+    memory,
     page,
     report,
     results,
@@ -37,6 +38,7 @@ PARTS = {
     "report": report.main,
     "tree": tree.main,
     "ledger": ledger.main,
+    "memory": memory.main,
     "archive": archive.main,
 }
 INNER_LOOP = ("quick",)

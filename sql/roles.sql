@@ -55,7 +55,7 @@ BEGIN
             relkind IN ('r', 'p')
             AND relnamespace NOT IN (
                 SELECT oid FROM pg_namespace
-                WHERE nspname IN ('etl', 'zeek', 'information_schema') OR nspname LIKE 'pg\_%'
+                WHERE nspname IN ('etl', 'zeek', 'iceberg', 'information_schema') OR nspname LIKE 'pg\_%'
             )
     ) THEN
         RETURN;  -- other applications live here too

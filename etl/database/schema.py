@@ -11,7 +11,6 @@ import logging
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from psycopg2 import sql
 from sqlalchemy.engine import Connection, Engine
@@ -22,6 +21,13 @@ from etl.database.engine import session
 from etl.database.statements import execute
 from etl.resources import resource_dir
 
+log = logging.getLogger(__name__)
+
+OPEN_FUNCTIONS = (
+    "every login may take the advisory locks that loads wait for: only a superuser can revoke that",
+    "run sql/roles.sql once as a superuser: psql -f sql/roles.sql, in this database",
+)
+"""What `migrate` leaves open where it is not run by a superuser, and the cure."""
 _NEWER = "install the conn-etl that made it, or a newer one"
 
 
@@ -41,7 +47,7 @@ def current_version(connection: Connection) -> str | None:
     """The version of the database; None before the first migration."""
     if not sa.inspect(connection).has_table("alembic_version", schema="etl"):
         return None
-    return MigrationContext.configure(connection, opts={"version_table_schema": "etl"}).get_current_revision()
+    return execute(connection, "session.schema_version").scalar_one_or_none()
 
 
 def require_utf8(connection: Connection) -> None:
@@ -146,9 +152,15 @@ def _migrate(connection: Connection, version: str, *, distribute: bool) -> str:
         _describe(connection)
         _run_folder(connection, "views")
         _run_file(connection, "grants.sql")
+        _warn_of_open_functions(connection)
         if distribute:
             citus.distribute(connection)
     return str(current_version(connection))
+
+
+def _warn_of_open_functions(connection: Connection) -> None:
+    if execute(connection, "doctor.open_functions").scalar_one():
+        log.warning("%s; %s", *OPEN_FUNCTIONS)
 
 
 def _run_folder(connection: Connection, name: str) -> None:

@@ -57,8 +57,13 @@ def stream(connection: Connection, name: str, /, **parameters: Any) -> sa.Cursor
 def execute_on(
     connection: Connection, name: str, relations: Mapping[str, str], /, **parameters: Any
 ) -> sa.CursorResult[Any]:
-    """Run one named statement on relations: see ``statement_on``."""
-    return connection.execute(statement_on(name, relations), parameters)
+    """Run one named statement on relations: see ``statement_on``.
+
+    SQLAlchemy does not keep its form: a batch's names never come again, and hundreds would be kept.
+    """
+    return connection.execute(
+        statement_on(name, relations), parameters, execution_options={"compiled_cache": None}
+    )
 
 
 @cache

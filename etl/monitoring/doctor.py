@@ -27,7 +27,7 @@ def examine(store: Store) -> list[Finding]:
     found = list(environment.look(store.settings))
     try:
         with store.session() as connection:
-            for look in (_rights, _server, _schema, _disk, _zones, _waiting):
+            for look in (_rights, _server, _schema, _locks, _disk, _zones, _waiting):
                 found += look(connection, store.settings)
         found.append(_questions(store))
     except ConnEtlError as error:
@@ -65,6 +65,13 @@ def _server(connection: Connection, _settings: Settings) -> Iterator[Finding]:
         yield Finding(
             level="warning", what="connected as a superuser", cure="load as a member of conn_loader"
         )
+
+
+def _locks(connection: Connection, _settings: Settings) -> Iterator[Finding]:
+    """Whether readers can hold the advisory locks that loads wait for."""
+    if execute(connection, "doctor.open_functions").scalar_one():
+        what, cure = schema.OPEN_FUNCTIONS
+        yield Finding(level="warning", what=what, cure=cure)
 
 
 def _schema(connection: Connection, _settings: Settings) -> Iterator[Finding]:

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 
 from etl.database.statements import execute
 from etl.models import FileState
-from etl.report.facts import Facts, gather
+from etl.report.facts import Expected, Facts, gather
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -51,13 +51,18 @@ class Report:
         return page, data
 
 
-def build(connection: Connection, since: datetime | None = None, until: datetime | None = None) -> Report:
-    """Ask the database and render.
+def build(
+    connection: Connection,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    expected: Expected | None = None,
+) -> Report:
+    """Ask the database and render; ``expected`` is what the settings say of logs that do not come.
 
     Raises:
         EnvironmentProblem: the chart library is not installed.
     """
-    facts = gather(connection, since, until)
+    facts = gather(connection, since, until, expected)
     return Report(facts=facts, html=render(facts))
 
 

@@ -5,7 +5,8 @@ Rows are read once, in groups by hour, state, protocol and service; all else is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,11 +32,26 @@ BUCKETS = {"day": timedelta(days=62), "week": timedelta(days=366)}
 _EVER = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 
-def gather(connection: Connection, since: datetime | None, until: datetime | None) -> Facts:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Expected:
+    """What the settings say of logs that do not come, as ``etl.monitoring.windows`` has it for alerts."""
+
+    quiet: Mapping[str, Sequence[Any]] = field(
+        default_factory=lambda: {"quiet": [], "own": [], "own_sensors": [], "own_hours": []}
+    )
+    """Hours in which no file is missed."""
+    late: Sequence[str] = ()
+    """Sensors that are behind by more than the settings allow, a sentence each."""
+
+
+def gather(
+    connection: Connection, since: datetime | None, until: datetime | None, expected: Expected | None = None
+) -> Facts:
     """Everything that the report shows; the keys are those of ``conn-etl-report.json``.
 
     since, until: bounds of ``"@timestamp"``, the second one excluded; None is where the rows begin or end.
     """
+    expected = expected or Expected()
     with connection.begin():
         execute(connection, "session.snapshot")
         execute(connection, "session.read_only")
@@ -53,12 +69,15 @@ def gather(connection: Connection, since: datetime | None, until: datetime | Non
         facts["suites_not_run"] = _not_run(facts)
         facts["trend_by"] = _bucket(facts["until"] - facts["since"])
         facts["trend"] = _ask(connection, "trend", **span, bucket=facts["trend_by"])
-        facts["quarantine"] = _quarantine(connection, span)
+        lines = _quarantine(connection, span)
+        facts["open_lines"] = next((row["open_lines"] for row in lines), 0)
+        facts["quarantine"] = [{k: v for k, v in row.items() if k != "open_lines"} for row in lines]
         facts["problems"] = _ask(connection, "problems", **span, most=SHOWN)
-        windows = _ask(connection, "completeness", **span, most=WINDOWS)
+        windows = _ask(connection, "completeness", **span, most=WINDOWS, **expected.quiet)
         facts["missing_windows"] = next((row["missing"] for row in windows), 0)
         facts["completeness"] = [{k: v for k, v in row.items() if k != "missing"} for row in windows]
         facts["lag"] = _ask(connection, "lag")
+        facts["late"] = list(expected.late)
         facts["new_columns"] = _ask(connection, "columns", **span, most=SHOWN)
         facts["slowest_files"] = _ask(connection, "slowest", **span, most=10)
         facts["drift"] = _ask(connection, "drift", **span, most=SHOWN)
@@ -162,13 +181,13 @@ def verdict(facts: Facts) -> Facts:
     """One word, one sentence and the reasons: ``bad``, ``attention`` or ``good``."""
     files = {row["state"]: row["files"] for row in facts["files"]}
     refused = files.get(FileState.REFUSED, 0) + files.get(FileState.FAILED, 0)
-    open_lines = sum(row["lines"] for row in facts["quarantine"] if row["state"] == "open")
     warned = [row["rule"] for row in facts["rules"] if row["failed"] and row["severity"] != "critical"]
     counted = (
         (refused, "file refused or failed", "files refused or failed"),
         (files.get(FileState.INCOMPLETE, 0), "file cut short", "files cut short"),
-        (open_lines, "line open in quarantine", "lines open in quarantine"),
+        (facts["open_lines"], "line open in quarantine", "lines open in quarantine"),
         (facts["missing_windows"], "window missing", "windows missing"),
+        (len(facts["late"]), "sensor is behind", "sensors are behind"),
         (len(warned), "rule warns", "rules warn"),
     )
     said = [f"{count:,} {one if count == 1 else many}" for count, one, many in counted if count]

@@ -15,6 +15,25 @@ SELECT
 FROM (VALUES ('conn_owner'), ('conn_loader'), ('conn_reader')) AS wanted (name)
 LEFT JOIN pg_roles AS roles ON roles.rolname = wanted.name;
 
+-- name: open_functions
+-- Functions of advisory locks and large objects that every login may call, in a database that is conn-etl's alone; only
+-- a superuser can revoke them.
+SELECT count(*) AS functions
+FROM pg_proc
+WHERE
+    pronamespace = 'pg_catalog'::regnamespace
+    AND proname ~ '^(pg_(try_)?advisory_|lo_|lowrite)'
+    AND has_function_privilege('public', oid, 'EXECUTE')
+    AND NOT EXISTS (
+        SELECT FROM pg_class
+        WHERE
+            relkind IN ('r', 'p')
+            AND relnamespace NOT IN (
+                SELECT oid FROM pg_namespace
+                WHERE nspname IN ('etl', 'zeek', 'iceberg', 'information_schema') OR nspname LIKE 'pg\_%'
+            )
+    );
+
 -- name: partitions
 -- relations: what a question without a time bound locks; slots: what the server can lock in all.
 SELECT

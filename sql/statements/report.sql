@@ -172,10 +172,12 @@ GROUP BY bucket, suite, rule
 ORDER BY suite, rule, bucket;
 
 -- name: quarantine
--- Lines in quarantine of files in the span, by rule, reason, field and state.
+-- Lines in quarantine of files in the span, by rule, reason, field and state; open_lines: all that are open, however
+-- many are listed.
 SELECT
     quarantine.rule, quarantine.reason, quarantine.field, quarantine.state, count(*) AS lines,
-    count(DISTINCT quarantine.etl_file_id) AS files, min(quarantine.quarantine_id) AS quarantine_id
+    count(DISTINCT quarantine.etl_file_id) AS files, min(quarantine.quarantine_id) AS quarantine_id,
+    coalesce(sum(count(*)) FILTER (WHERE quarantine.state = 'open') OVER (), 0)::bigint AS open_lines
 FROM etl.quarantine
 INNER JOIN etl.file USING (etl_file_id)
 WHERE
@@ -205,10 +207,10 @@ ORDER BY CASE state WHEN 'refused' THEN 0 WHEN 'failed' THEN 1 WHEN 'incomplete'
 LIMIT :most;
 
 -- name: completeness
--- Windows in the span, the missing ones too; missing: how many windows in the span no file covers in all, a long gap
--- counts all of its own.
+-- Windows in the span, the missing ones too; missing: how many windows in the span no file covers, however many are
+-- listed. As for alerts, a window whose hours are all quiet is none, and a long gap counts by the hours that are not.
 WITH windows AS MATERIALIZED (
-    SELECT sensor, window_start, state, rows_loaded, windows
+    SELECT sensor, window_start, window_end, state, rows_loaded, windows
     FROM etl.completeness
     WHERE window_start < CAST(:until AS timestamptz) AND window_end > CAST(:since AS timestamptz)
 )
@@ -216,7 +218,39 @@ WITH windows AS MATERIALIZED (
 SELECT
     sensor, to_char(window_start AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day,
     extract(HOUR FROM window_start AT TIME ZONE 'UTC')::integer AS hour, state, rows_loaded, window_start,
-    (SELECT coalesce(sum(gap.windows), 0)::bigint FROM windows AS gap WHERE gap.state = 'missing') AS missing
+    (
+        SELECT coalesce(sum(ceil(gap.windows * expected.share)), 0)::bigint
+        FROM windows AS gap
+        CROSS JOIN
+            LATERAL (
+                SELECT
+                    CASE
+                        WHEN gap.windows > 1 THEN avg(CASE WHEN hours.awake THEN 1.0 ELSE 0.0 END)
+                        WHEN bool_or(hours.awake) THEN 1.0
+                        ELSE 0.0
+                    END AS share
+                FROM (
+                    SELECT
+                        CASE
+                            WHEN gap.sensor = ANY(CAST(:own AS text []))
+                                THEN (gap.sensor, extract(HOUR FROM touched.at AT TIME ZONE 'UTC')::integer) NOT IN (
+                                    SELECT own.sensor, own.hour
+                                    FROM
+                                        unnest(CAST(:own_sensors AS text []), CAST(:own_hours AS integer []))
+                                            AS own (sensor, hour)
+                                )
+                            ELSE extract(HOUR FROM touched.at AT TIME ZONE 'UTC') <> all(CAST(:quiet AS integer []))
+                        END AS awake
+                    FROM
+                        generate_series(
+                            date_trunc('hour', gap.window_start, 'UTC'),
+                            least(gap.window_end, gap.window_start + interval '24 hours') - interval '1 microsecond',
+                            interval '1 hour'
+                        ) AS touched (at)
+                ) AS hours
+            ) AS expected
+        WHERE gap.state = 'missing'
+    ) AS missing
 FROM windows
 ORDER BY sensor, window_start
 LIMIT :most;

@@ -53,6 +53,10 @@ SET ROLE conn_owner;
 -- The same until the transaction ends.
 SET LOCAL ROLE conn_owner;
 
+-- name: schema_version
+-- The newest migration that was run.
+SELECT version_num FROM etl.alembic_version;
+
 -- name: make_schema
 -- The schema in which migrations keep their version: it has to be there before the first one.
 CREATE SCHEMA IF NOT EXISTS etl;

@@ -1,7 +1,8 @@
 """Processes to be killed: ``conn-etl`` and single steps, forked with all imports done, each in a group of its own.
 
 A fork starts in milliseconds where a fresh interpreter takes seconds, so a kill hits the work and not an import. Every
-tenth process is a fresh interpreter all the same. No thread may run here, and no connection be open, when forking.
+tenth process is a fresh interpreter all the same. No thread may run here when forking, and a connection that is open
+belongs to the parent alone.
 """
 
 from __future__ import annotations

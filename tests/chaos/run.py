@@ -97,7 +97,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after this time")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rows", type=int, default=3_000)
+    parser.add_argument("--rows", type=int, default=2_000)
     parser.add_argument("--workers", type=int, default=3, help="each with servers of its own")
     parser.add_argument("--resume", type=Path, help="figures are kept here and added to")
     parser.add_argument("--kind", choices=sorted(KINDS), help="only this one")

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import psycopg2
@@ -43,6 +44,8 @@ class Server:
     settings: dict[str, str] = field(default_factory=lambda: dict(QUICK))
     link: Link | None = None
     """The cable on which it listens too, if there is one."""
+    watch: Any = None
+    """A session that looks what the others do; forks inherit it and leave it alone."""
 
     def start(self, clock: str | None = None) -> None:
         """Start it, or start it again; crash recovery included. ``clock``: how wrong it is, such as -400d."""
@@ -90,6 +93,24 @@ class Server:
                 return cursor.fetchall() if cursor.description else []
         finally:
             connection.close()
+
+    def look(self, query: str) -> list[tuple[object, ...]]:
+        """The rows of one query by a session that stays: a new one for each look costs more than the look.
+
+        Raises:
+            psycopg2.Error: the server is away.
+        """
+        try:
+            if self.watch is None:
+                self.watch = psycopg2.connect(self.url("postgres"), connect_timeout=30)
+                self.watch.autocommit = True
+            with self.watch.cursor() as cursor:
+                cursor.execute(query)
+                found: list[tuple[object, ...]] = cursor.fetchall()
+                return found
+        except psycopg2.Error:
+            self.watch = None
+            raise
 
     def prepare(self) -> None:
         """Start it with a migrated template database."""
@@ -223,10 +244,9 @@ class Trial:
     def step(self) -> str:
         """What the work is at right now."""
         try:
-            rows = self.server.execute(
-                "postgres",
+            rows = self.server.look(
                 "SELECT application_name, state, query FROM pg_stat_activity "
-                f"WHERE datname = '{self.database}' AND application_name LIKE 'conn-etl%'",
+                f"WHERE datname = '{self.database}' AND application_name LIKE 'conn-etl%'"
             )
         except psycopg2.Error:
             return "server away"

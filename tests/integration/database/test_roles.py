@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,8 @@ from etl import pipeline
 from etl.database import schema
 from etl.database.store import Store
 from etl.errors import ConnEtlError, EnvironmentProblem
-from etl.monitoring import verify
+from etl.monitoring import doctor, verify
+from etl.resources import resource_dir
 from etl.settings import Settings
 from tests.logs import flow, flows, tsv, write
 
@@ -262,10 +264,16 @@ def _owning(database_url: str, login_url: str) -> str:
 
 
 def test_an_owner_without_further_rights_migrates_a_database_of_its_own(
-    login: Login, empty_database_url: str
+    login: Login, empty_database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = _owning(empty_database_url, login("conn_owner"))
-    assert schema.migrate(_store(url).engine) == schema.newest_version()
+    with caplog.at_level(logging.WARNING):
+        assert schema.migrate(_store(url).engine) == schema.newest_version()
+    what, cure = schema.OPEN_FUNCTIONS
+    assert f"{what}; {cure}" in caplog.text
+    assert (what, cure) in {(finding.what, finding.cure) for finding in doctor.examine(_store(url))}
+    _run(empty_database_url, (resource_dir("sql") / "roles.sql").read_text())
+    assert what not in {finding.what for finding in doctor.examine(_store(url))}
 
 
 @pytest.mark.parametrize("role", ["conn_loader", "conn_reader", None])

@@ -9,7 +9,10 @@ import pytest
 
 from etl import pipeline, report
 from etl.database.store import Store
+from etl.monitoring import windows
 from etl.quality import day_checks
+from etl.report.facts import Expected
+from etl.settings import Settings
 from tests.logs import START, flow, flows, tsv, write
 
 
@@ -68,3 +71,53 @@ def test_a_long_trend_has_wider_steps(store: Store, days: int, bucket: str) -> N
     with store.session() as connection:
         facts = report.build(connection, since, since + timedelta(days=days)).facts
     assert facts["trend_by"] == bucket
+
+
+QUARANTINE = """
+WITH one AS (
+    INSERT INTO etl.file (path, size, mtime, state, rows_read, rows_loaded, rows_duplicate, rows_quarantined)
+    VALUES ('/logs/conn.log', 1, now(), 'published', 114, 0, 0, 114) RETURNING etl_file_id
+)
+INSERT INTO etl.quarantine (etl_file_id, etl_line, reason, rule)
+SELECT etl_file_id, line, 'reason ' || line, 'row.shape' FROM one, generate_series(1, 114) AS line
+"""
+
+
+def test_open_lines_are_counted_however_many_reasons_are_listed(store: Store) -> None:
+    """It said 80 for 114: the list was cut, and its lines added up."""
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql(QUARANTINE)
+    with store.session() as connection:
+        facts = report.build(connection).facts
+    assert len(facts["quarantine"]) < 114
+    assert "114 lines open in quarantine" in facts["verdict"]["reasons"]
+
+
+HOURS = """
+INSERT INTO etl.file (path, size, mtime, sensor, window_start, window_end, state, rows_read, rows_loaded,
+    rows_duplicate, rows_quarantined)
+SELECT '/logs/' || hour, 1, now(), 'gw', start + hour * interval '1 hour', start + (hour + 1) * interval '1 hour',
+    'published', 1, 1, 0, 0
+FROM
+    (SELECT date_trunc('day', now(), 'UTC') - interval '3 days' AS start) AS begins, generate_series(0, 30) AS hour
+WHERE hour NOT BETWEEN 2 AND 5 AND hour <> 20
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "missing"),
+    [({}, 5), ({"quiet_hours": [2, 3, 4]}, 2), ({"sensors": {"gw": {"quiet_hours": [20]}}}, 4)],
+)
+def test_quiet_hours_and_silent_sensors_count_as_in_alerts(
+    database_url: str, settings: dict[str, object], missing: int
+) -> None:
+    store = Store.open(database_url, Settings.model_validate({"attempts": 1, **settings}))
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql(HOURS)
+    with store.session() as connection:
+        assert sum(gap.windows for gap in windows.gaps(connection, store.settings)) == missing
+        late = [str(lag) for lag in windows.lagging(connection, store.settings)]
+        expected = Expected(quiet=windows.quiet(store.settings), late=late)
+        reasons = report.build(connection, expected=expected).facts["verdict"]["reasons"]
+    assert f"{missing} windows missing" in reasons
+    assert "1 sensor is behind" in reasons
