@@ -17,12 +17,14 @@ from etl.cli.console import home_of, out, settings
 from etl.cli.tables import table
 from etl.errors import ConnEtlError, Misuse, NothingToLoad
 from local.one_run import REPOSITORY, Outcome, log_file, one_run
+from local.quick import rare_collections
 
 TERMS = ("rows_read", "rows_loaded", "rows_duplicate", "rows_quarantined")
 
 
 def main() -> int:
     """Run and report; every expected failure is one line on stderr."""
+    rare_collections()
     try:
         return _main(os.environ.get("LOGS") or str(REPOSITORY / "samples" / "logs"))
     except ConnEtlError as error:

@@ -173,7 +173,9 @@ def _show(done: Reopened) -> None:
         out.print("Load them again: conn-etl ingest --replace with these files")
     if done.expired_lines:
         lines = shared.counted(done.expired_lines, "line")
-        out.print(f"{lines} for dropped days in quarantine: conn-etl quarantine replay --rule expired")
+        out.print(
+            f"{lines} for dropped days in quarantine: conn-etl quarantine replay --rule expired --why …"
+        )
 
 
 def rollups(

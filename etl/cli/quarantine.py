@@ -94,7 +94,8 @@ def show(quarantine_id: int, *, as_json: Json = False) -> None:
         dump({**{key: value for key, value in line.items() if key != "cells"}, "raw": raw})
         return
     for key in ("path", "etl_line", "rule", "reason", "field", "value", "state", "created_at", "raw_cut"):
-        out.print(f"{key:>12}  {line[key]}", markup=False)
+        if line[key] is not None:
+            out.print(f"{key:>12}  {line[key]}", markup=False, soft_wrap=True)
     out.print(f"{'raw':>12}  {raw!r}", markup=False, soft_wrap=True)
     for text in pointed(line["cells"], line["field"], out.width):
         out.print(text, markup=False, highlight=False, soft_wrap=True)
