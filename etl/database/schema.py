@@ -148,6 +148,7 @@ def _migrate(connection: Connection, version: str, *, distribute: bool) -> str:
         _run_file(connection, "grants.sql")
         if distribute:
             citus.distribute(connection)
+        citus.adapt(connection)
     return str(current_version(connection))
 
 
