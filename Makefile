@@ -85,7 +85,7 @@ test-unit: $(STAMP) ## Unit tests alone, for the inner loop (under a minute)
 
 # What runs SQL of ours; the launcher of the embedded server is not Debian's.
 DEBIAN_TESTS := $(addprefix tests/integration/,pipeline/test_ingest.py pipeline/test_steps.py database/test_schema.py database/test_migrations.py \
-  query/test_cookbook.py query/test_views.py history/test_days.py)
+  query/test_cookbook.py query/test_views.py history/test_days.py archive/test_archive_days.py archive/test_archive_reader.py)
 test-debian: $(STAMP) ## The integration tests again, on Debian's PostgreSQL 15
 	CONN_ETL_TEST_SERVER=debian $(PYTEST) $(DEBIAN_TESTS) $(ARGS)
 

@@ -1,11 +1,15 @@
 """The archive: export of one day beside a plain COPY TO of the same rows, with memory, commit and bytes a row.
 
-``python -m benchmarks.archive --rows 1200000``; ``--logs FOLDER`` takes the rows of real logs instead of generated
-ones, and ``--export`` is the measured process itself.
+``python -m benchmarks.archive --rows 1200000``. Where the real hourly logs lie beside the checkout, the size of their
+rows is measured too, as they are and with a community_id. ``--logs FOLDER`` takes the rows of these logs instead of
+generated ones, and ``--export`` is the measured process itself.
 """
 
 from __future__ import annotations
 
+import base64
+import gzip
+import hashlib
 import json
 import subprocess
 import sys
@@ -26,6 +30,7 @@ from etl.history.days import listed
 from etl.settings import Settings
 from samples.writing import write_conn_log
 
+REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "real-hourly"
 START = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
 
 
@@ -45,9 +50,39 @@ def main(arguments: list[str] | None = None) -> None:
         logs = chosen.logs or _generated(Path(folder), chosen.rows, community_id=chosen.community_id)
         pipeline.ingest(Store.open(url, Settings()), [str(logs)])
         figures = {"copy": copy_to(url), **_measured(url, folder)}
+        if not chosen.logs and REAL.is_dir():
+            figures["real_logs"] = real_sizes(home, Path(folder))
     figures["share_of_copy"] = figures["rows_per_second"] / figures["copy"]["rows_per_second"]
     print(json.dumps(figures, indent=2))
     results.save(chosen.json, "archive", arguments, figures)
+
+
+def real_sizes(home: Path, folder: Path) -> dict[str, float]:
+    """Bytes a row of the real logs, as they are and with a community_id."""
+    sizes = {}
+    for name, logs in {"as_they_are": REAL, "with_community_id": _with_community_id(folder / "ids")}.items():
+        url, target = database(home, f"real_{name}"), folder / name
+        target.mkdir()
+        pipeline.ingest(Store.open(url, Settings()), [str(logs)])
+        sizes[name] = _measured(url, str(target))["bytes_per_row"]
+    return sizes
+
+
+def _with_community_id(folder: Path) -> Path:
+    """The real logs with one more column: as long and as random as a community_id."""
+    ends = {b"#fields": b"\tcommunity_id", b"#types": b"\tstring"}
+    folder.mkdir()
+    for log in REAL.rglob("conn.*.log.gz"):
+        lines = gzip.decompress(log.read_bytes()).splitlines()
+        with gzip.open(folder / log.name, "wb", compresslevel=1) as target:
+            for line in lines:
+                more = ends.get(line.partition(b"\t")[0], b"") if line.startswith(b"#") else b"\t" + _id(line)
+                target.write(line + more + b"\n")
+    return folder
+
+
+def _id(line: bytes) -> bytes:
+    return b"1:" + base64.b64encode(hashlib.sha1(line, usedforsecurity=False).digest())
 
 
 def _generated(folder: Path, rows: int, *, community_id: bool) -> Path:

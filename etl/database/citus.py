@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy.engine import Connection
 
-from etl.database.statements import execute
+from etl.database.statements import execute, statement
 from etl.errors import EnvironmentProblem
 
 LOOKUPS = ("conn_state", "history_flag", "transport_protocol")
@@ -43,7 +43,7 @@ def require(connection: Connection) -> None:
 
 
 def distribute(connection: Connection) -> None:
-    """Put ``zeek.conn`` on the workers and a copy of the lookup tables on each; a second call changes nothing.
+    """Put ``zeek.conn`` on the workers and a copy of the lookup tables on each, if it is not there yet.
 
     The caller's transaction, as the tables' owner.
     """
@@ -53,6 +53,13 @@ def distribute(connection: Connection) -> None:
     for table in LOOKUPS:
         execute(connection, "citus.copy_everywhere", table=f"zeek.{table}")
     execute(connection, "citus.distribute")
+
+
+def adapt(connection: Connection) -> None:
+    """After a migration of a distributed database: functions as Citus takes them; the caller's transaction."""
+    if is_distributed(connection):
+        driver_sql = statement("citus.functions_in_plpgsql").text
+        connection.exec_driver_sql(driver_sql, execution_options={"no_parameters": True})
 
 
 def free_bytes(connection: Connection) -> int | None:

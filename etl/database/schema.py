@@ -155,6 +155,7 @@ def _migrate(connection: Connection, version: str, *, distribute: bool) -> str:
         _warn_of_open_functions(connection)
         if distribute:
             citus.distribute(connection)
+        citus.adapt(connection)
     return str(current_version(connection))
 
 

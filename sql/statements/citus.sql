@@ -29,3 +29,27 @@ SELECT create_distributed_table('zeek.conn', 'event_uid');
 SELECT min(CAST(result AS bigint))
 FROM run_command_on_workers('SELECT available_disk_size FROM citus_local_disk_space_stats()')
 WHERE success;
+
+-- name: functions_in_plpgsql
+-- Citus does not plan a function of plain SQL that reads a distributed table with its parameters: those that do are
+-- made again, after each migration, with the same text inside PL/pgSQL.
+DO $$
+DECLARE
+    found regprocedure;
+BEGIN
+    FOR found IN
+        SELECT oid
+        FROM pg_proc
+        WHERE
+            pronamespace = 'zeek'::regnamespace
+            AND proname IN ('hour_sums', 'hourly', 'address_sums', 'daily_top')
+            AND prolang = (SELECT oid FROM pg_language WHERE lanname = 'sql')
+    LOOP
+        EXECUTE regexp_replace(
+            replace(pg_get_functiondef(found), 'LANGUAGE sql', 'LANGUAGE plpgsql'),
+            '\$function\$(.*?)[\s;]*\$function\$',
+            E'$function$\n#variable_conflict use_column\nBEGIN\n    RETURN QUERY\n\\1;\nEND\n$function$'
+        );
+    END LOOP;
+END
+$$;

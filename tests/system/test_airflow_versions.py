@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import sqlite3
 import subprocess
@@ -16,12 +15,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.dags.conftest import ask
 from tests.system.airflow import clean_environment
+from tests.system.index import uv
 
 ROOT = Path(__file__).resolve().parents[2]
 ASKED = os.environ.get("AIRFLOW_VERSIONS")
@@ -115,23 +116,11 @@ def install(folder: Path, version: str, wheel: Path) -> None:
     """The wheel beside an Airflow, under the constraints of that Airflow."""
     airflow, python = f"apache-airflow=={version}.*", folder / "venv" / "bin" / "python"
     (folder / "airflow.txt").write_text(airflow)
-    uv("venv", "--python", sys.executable, folder / "venv")
+    call = partial(uv, required=bool(ASKED))
+    call("venv", "--python", sys.executable, folder / "venv")
     as_released = ("--exclude-newer", RELEASED[version], "--output-file", folder / "constraints.txt")
-    uv("pip", "compile", "--python", python, *as_released, folder / "airflow.txt")
-    uv("pip", "install", "--python", python, "--constraint", folder / "constraints.txt", wheel, airflow)
-
-
-def uv(*call: str | Path) -> None:
-    done = subprocess.run(
-        [Path(sys.executable).with_name("uv"), *call], capture_output=True, text=True, check=False
-    )
-    if (
-        done.returncode
-        and not ASKED
-        and re.search(r"fetch|connect|dns|certificate", done.stderr, re.IGNORECASE)
-    ):
-        pytest.skip("the package index cannot be reached")
-    assert done.returncode == 0, done.stderr[-4000:]
+    call("pip", "compile", "--python", python, *as_released, folder / "airflow.txt")
+    call("pip", "install", "--python", python, "--constraint", folder / "constraints.txt", wheel, airflow)
 
 
 def test_the_dags_load_the_samples_and_a_permanent_error_is_not_retried(
