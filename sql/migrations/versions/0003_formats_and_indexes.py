@@ -2,7 +2,7 @@
 
 from alembic import op
 
-revision = "0004"
+revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
@@ -10,4 +10,4 @@ depends_on = None
 
 def upgrade() -> None:
     """Run the SQL file of this revision."""
-    op.run_sql_file("0004_trust.sql")
+    op.run_sql_file("0003_formats_and_indexes.sql")
