@@ -90,7 +90,10 @@ def test_great_expectations_goes_on_with_another_session(
 
 @pytest.mark.parametrize(
     ("name", "statement"),
-    [("conn-etl checks", "SELECT count(*) FILTER"), ("conn-etl", "SELECT etl_file_id, count(*), min(etl_line)")],
+    [
+        ("conn-etl checks", "SELECT count(*) FILTER"),
+        ("conn-etl", "SELECT etl_file_id, count(*), min(etl_line)"),
+    ],
 )
 def test_a_session_that_the_server_ends_in_the_checks_after_publish(
     store: Store, ask: Ask, database_url: str, tmp_path: Path, name: str, statement: str
