@@ -18,6 +18,8 @@ START = Format(kind="tsv", separator="\t", set_separator=",", empty_field="(empt
 """Zeek's defaults, and what a ``#separator`` line goes back to."""
 
 _DIRECTIVE = re.compile(rb"#(separator|set_separator|empty_field|unset_field|path|open|close|fields|types)\b")
+_LINE_ENDS = {"\n", "\r"}
+"""No separator of cells: a line could not hold two."""
 _BLANKS = re.compile(r"(?<=\S) +(?=\S)")
 BLANKS = "blanks:"
 """Step of ``Format.wrapping``: the last cell holds several, with at least this many blanks between them."""
@@ -38,7 +40,8 @@ def headed(before: Format, line: bytes) -> Format:
     separator = before.separator or "\t"
     value = rest[len(separator) :] if rest.startswith(separator) else rest[1:]
     if name == "separator":
-        return replace(START, separator=unescaped(value.strip(" \t") or value) or "\t")
+        written = unescaped(value.strip(" \t") or value)
+        return replace(START, separator="\t" if not written or _LINE_ENDS & set(written) else written)
     if name in {"open", "close"}:  # the sensor's local time, which nothing here depends on
         return before
     many = name in {"fields", "types"}

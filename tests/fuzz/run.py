@@ -30,7 +30,7 @@ FILES = 3
 BLOCKS = (7, *(100,) * 6, *(250_000,) * 13)
 """Rows of a block: small ones cost most, and one in twenty shows what the edges of blocks do."""
 HANG = 30
-"""Seconds after which one input counts as a hang."""
+"""Processor seconds after which one input counts as a hang."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -79,13 +79,13 @@ def chunk(job: tuple[int, int]) -> tuple[int, Counter[str], list[tuple[str, byte
     broken: list[tuple[str, bytes]] = []
 
     def attempt(data: bytes, kind: str, weight: int, **options: object) -> None:
-        signal.alarm(HANG)
+        signal.setitimer(signal.ITIMER_PROF, HANG)
         try:
             counts.update(check(data, **options))  # type: ignore[arg-type]
         except Exception as error:
             broken.append((f"chunk {number}: {type(error).__name__}: {str(error)[:300]}", data))
         finally:
-            signal.alarm(0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
         counts[kind] += weight
 
     for _ in range(CHUNK):
@@ -115,7 +115,7 @@ def _hang(*_: object) -> None:
 
 
 def _ready() -> None:
-    signal.signal(signal.SIGALRM, _hang)
+    signal.signal(signal.SIGPROF, _hang)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
