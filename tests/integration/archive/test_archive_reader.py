@@ -19,7 +19,9 @@ def reader(store: Store, ask: Ask) -> Iterator[dict[str, str]]:
     """The environment of a user of whom only ``conn_reader`` is known."""
     name = f"reads_{uuid.uuid4().hex[:8]}"
     ask(f"CREATE ROLE {name} LOGIN IN ROLE conn_reader")
-    url = make_url(store.url.render_as_string(hide_password=False)).set(drivername="postgresql", username=name)
+    url = make_url(store.url.render_as_string(hide_password=False)).set(
+        drivername="postgresql", username=name
+    )
     yield {
         "CONN_ETL_DATABASE_URL": url.render_as_string(hide_password=False),
         "CONN_ETL_ARCHIVE_URL": str(store.settings.archive_url),
