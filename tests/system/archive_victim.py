@@ -23,6 +23,9 @@ from etl.settings import Settings
 LATE = ("polars.io.plugins", "psycopg2", "pyarrow.parquet", "pyiceberg.io.pyarrow")
 """What an export imports where it needs it; none of it starts a thread, which a fork would lose."""
 
+PATIENT = {"s3.connect-timeout": "60", "s3.request-timeout": "60"}
+"""Seconds; pyarrow's own three are too few for a server in Python on a busy machine."""
+
 
 def die(*_: Any, **__: Any) -> Any:
     """End as a process ends that nobody asked."""
@@ -52,7 +55,9 @@ def export_in_a_child(url: str, archive: str, step: str, environment: dict[str, 
         try:
             os.environ.update(environment)
             setattr(*STEPS[step])
-            for _ in export.export(Store.open(url, Settings(attempts=1, archive_url=archive))):
+            for _ in export.export(
+                Store.open(url, Settings(attempts=1, archive_url=archive, archive_catalog=PATIENT))
+            ):
                 pass
             code = 0
         finally:

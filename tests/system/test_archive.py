@@ -100,7 +100,9 @@ def kill(request: pytest.FixtureRequest) -> Iterator[Killed]:
 
 @pytest.fixture
 def store(database_url: str, archive_url: str) -> Store:
-    return Store.open(database_url, Settings(attempts=1, archive_url=archive_url))
+    return Store.open(
+        database_url, Settings(attempts=1, archive_url=archive_url, archive_catalog=archive_victim.PATIENT)
+    )
 
 
 def load(store: Store, folder: Path, first: int, count: int) -> None:

@@ -31,7 +31,7 @@ QUESTIONS = {
     "days": """SELECT CAST("@timestamp" AS date), count(*), count(src_bytes), sum(src_bytes), sum(dst_bytes)
                FROM {conn} GROUP BY 1""",
     "services": """SELECT network_application, network_connection_state, count(*), sum(src_packets + dst_packets)
-                   FROM {conn} WHERE "@timestamp" >= TIMESTAMP WITH TIME ZONE '2026-03-05 00:00:00+00'
+                   FROM {conn} WHERE "@timestamp" >= TIMESTAMP '2026-03-05 00:00:00'
                    GROUP BY 1, 2""",
     "pairs": """SELECT count(*), sum(flows), sum(sent), max(flows) FROM (
                   SELECT src_ip_addr, dst_ip_addr, dst_port, count(*) AS flows, sum(src_bytes) AS sent
