@@ -15,7 +15,7 @@ from etl.settings import Settings
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("samples/*.md")])
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-OTHERS = {"CONN_ETL_TEST_SERVER", "CONN_ETL_SCREENSHOTS"}
+OTHERS = {"CONN_ETL_TEST_SERVER", "CONN_ETL_TEST_CITUS_URL", "CONN_ETL_SCREENSHOTS"}
 """Environment of ours that is no setting."""
 
 
