@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import stat
 import zipfile
 from typing import BinaryIO, cast
@@ -93,6 +94,8 @@ class _Bounded(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = 0) -> int:
+        if whence == os.SEEK_SET and offset < 0:  # the system calls that an invalid argument
+            raise zipfile.BadZipFile("a member is said to begin before the archive does")
         return self._stream.seek(offset, whence)
 
     def tell(self) -> int:

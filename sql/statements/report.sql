@@ -140,24 +140,32 @@ ORDER BY found.suite, found.first;
 -- name: trend
 -- The rules that found something in the span, by day, week or month. What a check of a day found is of that day; what
 -- the gate found in a batch is of the day of the first file of the batch.
-WITH dated AS (
-    SELECT
-        coalesce(result.day, first.day) AS day, result.suite, result.rule, result.severity, result.rows, result.failed
+WITH noticed AS (
+    SELECT result.*
     FROM etl.expectation_result AS result
-    LEFT JOIN (
-        SELECT file.batch_id, etl.day_of(min(coalesce(file.window_start, file.min_timestamp, file.mtime))) AS day
-        FROM etl.file
-        WHERE file.batch_id IS NOT NULL
-        GROUP BY file.batch_id
-    ) AS first USING (batch_id)
-    WHERE result.etl_file_id IS NULL
+    WHERE
+        result.etl_file_id IS NULL
+        AND result.rule IN (
+            SELECT DISTINCT found.rule FROM etl.expectation_result AS found
+            WHERE found.failed > 0 AND found.etl_file_id IS NULL
+        )
+),
+
+batch_day AS (
+    SELECT file.batch_id, etl.day_of(min(coalesce(file.window_start, file.min_timestamp, file.mtime))) AS day
+    FROM etl.file
+    WHERE file.batch_id IN (SELECT noticed.batch_id FROM noticed)
+    GROUP BY file.batch_id
 ),
 
 in_span AS (
-    SELECT date_trunc(:bucket, dated.day)::date AS bucket, dated.*
-    FROM dated
+    SELECT
+        date_trunc(:bucket, coalesce(noticed.day, batch_day.day))::date AS bucket, noticed.suite, noticed.rule,
+        noticed.severity, noticed.rows, noticed.failed
+    FROM noticed
+    LEFT JOIN batch_day USING (batch_id)
     WHERE
-        dated.day BETWEEN
+        coalesce(noticed.day, batch_day.day) BETWEEN
         etl.day_of(CAST(:since AS timestamptz))
         AND etl.day_of(CAST(:until AS timestamptz) - interval '1 microsecond')
 )

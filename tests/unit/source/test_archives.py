@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from backports import zstd
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from etl import pipeline, source
@@ -355,6 +355,7 @@ def test_any_bytes_called_an_archive_end_with_a_file_and_a_reason(
     cut=st.integers(1, 20_000),
     flips=st.lists(st.tuples(st.integers(0, 19_999), st.integers(0, 255)), max_size=8),
 )
+@example(cut=1170, flips=[(12866, 1)])  # a member that begins before the archive
 def test_a_damaged_archive_ends_with_files_and_reasons(
     tmp_path_factory: pytest.TempPathFactory, cut: int, flips: list[tuple[int, int]]
 ) -> None:
