@@ -225,7 +225,7 @@ def test_days_are_listed_made_sealed_and_dropped(command: Command) -> None:
     assert said("seal") == {"sealed": ["2026-03-02", "2026-03-03"]}
     assert said("drop") == {"would_drop": {}, "days": []}
     assert said("drop", "2026-03-01")["would_drop"] == {"2026-03-01": "dropped by command"}
-    assert said("drop", "2026-03-01", "--yes") == {"dropped": ["2026-03-01"]}
+    assert said("drop", "2026-03-01", "--yes")["dropped"] == ["2026-03-01"]
     assert [(day["day"], day["state"]) for day in said("list")["days"]] == [  # type: ignore[index]
         ("2026-03-01", "dropped"),
         ("2026-03-02", "sealed"),
