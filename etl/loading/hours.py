@@ -19,20 +19,23 @@ HOUR = ("etl_file_id", "hour", "rows", "min_timestamp", "max_timestamp")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HourCount:
-    """Rows of one UTC hour, and their first and last time."""
+    """Rows of one UTC hour, and their first and last time; or rows without a time, which have no hour."""
 
-    hour: datetime
+    hour: datetime | None
     rows: int
-    first: datetime
-    last: datetime
+    first: datetime | None
+    last: datetime | None
 
 
 def count_hours(times: pl.Series) -> tuple[HourCount, ...]:
     """The rows of each hour.
 
     Args:
-        times: ``"@timestamp"`` of at least one row, in UTC, none of them null.
+        times: ``"@timestamp"`` of at least one row, in UTC; null where the log has none, which the gate finds.
     """
+    if missing := times.null_count():
+        without = HourCount(hour=None, rows=missing, first=None, last=None)
+        return (without, *(count_hours(times.drop_nulls()) if missing < len(times) else ()))
     first, last = times.min(), times.max()
     assert isinstance(first, datetime)
     assert isinstance(last, datetime)
@@ -53,10 +56,15 @@ def count_hours(times: pl.Series) -> tuple[HourCount, ...]:
 def hours_csv(counts: Iterable[tuple[int, HourCount]]) -> tuple[bytes, int]:
     """Counts of files, each with the file's id, for COPY into ``HOUR``; and the number of lines."""
     lines = [
-        f"{file_id},{one.hour.isoformat()},{one.rows},{one.first.isoformat()},{one.last.isoformat()}\n"
+        f"{file_id},{_text(one.hour)},{one.rows},{_text(one.first)},{_text(one.last)}\n"
         for file_id, one in counts
     ]
     return "".join(lines).encode(), len(lines)
+
+
+def _text(moment: datetime | None) -> str:
+    """As CSV for COPY has it, where NULL is nothing."""
+    return "" if moment is None else moment.isoformat()
 
 
 def _hour_of(moment: datetime) -> datetime:

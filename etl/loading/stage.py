@@ -152,7 +152,7 @@ def _take(copied: _Copied, piece: Piece) -> None:
     copied.waiting.append(piece)
     copied.waiting_bytes += len(piece.rows) + len(piece.rejects)
     copied.part_bytes += len(piece.rows)
-    copied.days |= {hour.hour.date() for hour in piece.hours}
+    copied.days |= {one.hour.date() for one in piece.hours if one.hour}
     if copied.waiting_bytes > FLUSH_BYTES:
         _flush(copied)
 

@@ -52,6 +52,11 @@ def folder(tmp_path: Path) -> Path:
     hours = [flow(n, ts=f"{START + n * 500}.25") for n in range(60)]
     write(tmp_path / "a.log", tsv([flow(90, ts=f"{START - 7}.0", conn_state="X"), *hours]))
     write(
+        tmp_path / "no_times.log",
+        tsv([*flows(40, 700), flow(760, ts=None), flow(761, ts=None), *flows(9, 770)]),
+    )
+    write(tmp_path / "no_time.log", tsv([flow(790, ts=None)]))
+    write(
         tmp_path / "b.log",
         json_lines([*flows(50, 100), flow(150, ts="4102444800.0"), flow(151, ts="86400.0")]),
     )

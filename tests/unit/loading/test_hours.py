@@ -18,17 +18,22 @@ SOMEWHERE = st.integers(-60_000_000_000_000_000, 200_000_000_000_000_000)
 NEAR = st.integers(0, 3).flatmap(lambda n: st.integers(n * HOUR - 2, n * HOUR + 2))
 
 
-def by_hand(times: list[datetime]) -> set[HourCount]:
+def by_hand(times: list[datetime | None]) -> set[HourCount]:
     found: dict[datetime, list[datetime]] = defaultdict(list)
     for time in times:
-        found[time.replace(minute=0, second=0, microsecond=0)].append(time)
-    return {HourCount(hour=hour, rows=len(own), first=min(own), last=max(own)) for hour, own in found.items()}
+        if time is not None:
+            found[time.replace(minute=0, second=0, microsecond=0)].append(time)
+    hours = {
+        HourCount(hour=hour, rows=len(own), first=min(own), last=max(own)) for hour, own in found.items()
+    }
+    missing = times.count(None)
+    return hours | ({HourCount(hour=None, rows=missing, first=None, last=None)} if missing else set())
 
 
-@given(st.lists(SOMEWHERE | NEAR, min_size=1, max_size=50))
-def test_each_hour_has_its_rows(microseconds: list[int]) -> None:
-    times = [EPOCH + timedelta(microseconds=us) for us in microseconds]
-    counts = count_hours(pl.Series("@timestamp", microseconds).cast(pl.Datetime("us", "UTC")))
+@given(st.lists(SOMEWHERE | NEAR | st.none(), min_size=1, max_size=50))
+def test_each_hour_has_its_rows(microseconds: list[int | None]) -> None:
+    times = [None if us is None else EPOCH + timedelta(microseconds=us) for us in microseconds]
+    counts = count_hours(pl.Series("@timestamp", microseconds, dtype=pl.Int64).cast(pl.Datetime("us", "UTC")))
     assert set(counts) == by_hand(times)
     assert sum(count.rows for count in counts) == len(times)
 
@@ -40,3 +45,4 @@ def test_counts_are_lines_of_csv() -> None:
     text, lines = hours_csv([(7, one), (8, one)])
     times = "1970-01-01T00:00:00+00:00,3,1970-01-01T00:00:00.000001+00:00,1970-01-01T00:59:00+00:00"
     assert (text.decode(), lines) == (f"7,{times}\n8,{times}\n", 2)
+    assert hours_csv([(9, HourCount(hour=None, rows=2, first=None, last=None))]) == (b"9,,2,,\n", 1)
