@@ -1,33 +1,36 @@
 """The cookbook's questions once more, in plain Python over Zeek's own lines: nothing of ``etl`` and no SQL.
 
-Each function takes the rows of a span (dicts by Zeek's names, ``ts`` in microseconds, unset as None) and gives the
+Each function takes the rows of a span (as ``of_log`` gives them: ``ts`` in microseconds, unset as None) and gives the
 lines of the question of the same name, in its order. Limits are those of the call.
 """
 
 from __future__ import annotations
 
-import gzip
 import ipaddress
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable
+from datetime import timedelta
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
+
+from tests import history
 
 Row = dict[str, Any]
 Line = tuple[Any, ...]
-FAILED = {"S0", "REJ", "RSTOS0", "RSTRH", "SH", "SHR"}
-COUNTS = (
+NAMES = (
+    "service",
+    "duration",
+    "conn_state",
+    "local_orig",
+    "local_resp",
+    "tunnel_parents",
     "orig_bytes",
     "resp_bytes",
-    "missed_bytes",
-    "orig_pkts",
-    "orig_ip_bytes",
-    "resp_pkts",
-    "resp_ip_bytes",
 )
+NAMES += ("missed_bytes", "orig_ip_bytes", "resp_ip_bytes")
+"""What a row may lack; None then."""
+FAILED = {"S0", "REJ", "RSTOS0", "RSTRH", "SH", "SHR"}
 PRIVATE = tuple(
     map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"))
 )
@@ -40,32 +43,15 @@ NOWHERE = (
 PAIR = ("id.orig_h", "id.resp_h", "id.resp_p", "proto")
 
 
-def rows_of(paths: Iterable[Path]) -> Iterator[Row]:
-    """The rows of TSV logs, with ``sensor`` by the hour's parity: north the even, south the odd ones."""
-    for path in paths:
-        names: list[str] = []
-        sensor = "south" if int(path.name.split(".")[1][:2]) % 2 else "north"
-        for line in gzip.decompress(path.read_bytes()).decode().splitlines():
-            if line.startswith("#fields\t"):
-                names = line.split("\t")[1:]
-            elif not line.startswith("#"):
-                yield {"sensor": sensor, **_row(dict(zip(names, line.split("\t"), strict=True)))}
-
-
-def _row(cells: dict[str, str]) -> Row:
-    row: Row = {name: None if cell == "-" else cell for name, cell in cells.items()}
-    seconds, _, fraction = cells["ts"].partition(".")
-    row["ts"] = int(seconds) * 1_000_000 + int(fraction.ljust(6, "0"))
-    for name in (*COUNTS, "id.orig_p", "id.resp_p"):
-        row[name] = None if row[name] is None else int(row[name])
-    row["duration"] = None if row["duration"] is None else float(row["duration"])
-    for name in ("local_orig", "local_resp"):
-        row[name] = None if row[name] is None else row[name] == "T"
-    return row
+def of_log(row: history.Row) -> Row:
+    """A row as ``tests.history`` reads it, in the form that the functions here take."""
+    addresses = {name: str(row[name]) for name in ("id.orig_h", "id.resp_h")}
+    ts = (row["ts"] - history.EPOCH) // timedelta(microseconds=1)
+    return {**dict.fromkeys(NAMES), **row, **addresses, "ts": ts}
 
 
 def moment(micros: int) -> str:
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)).isoformat()
+    return (history.EPOCH + timedelta(microseconds=micros)).isoformat()
 
 
 def place(address: str) -> tuple[int, int]:
@@ -151,9 +137,9 @@ def top_talkers(rows: list[Row], most: int) -> list[Line]:
     return lines[:most]
 
 
-def subnet_matrix(rows: list[Row], most: int) -> list[Line]:
+def subnet_matrix(rows: list[Row], most: int, v4: int = 24) -> list[Line]:
     def network(address: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-        return ipaddress.ip_network(f"{address}/{64 if ':' in address else 24}", strict=False)
+        return ipaddress.ip_network(f"{address}/{64 if ':' in address else v4}", strict=False)
 
     lines = [
         (
@@ -168,25 +154,29 @@ def subnet_matrix(rows: list[Row], most: int) -> list[Line]:
     return lines[:most]
 
 
-def week_on_week(rows: list[Row]) -> list[Line]:
+def week_on_week(rows: list[Row], then: list[Row]) -> list[Line]:
+    both = (grouped(rows, lambda row: row["service"]), grouped(then, lambda row: row["service"]))
     lines = []
-    for service, group in grouped(rows, lambda row: row["service"]).items():
-        wire = total(group, "orig_ip_bytes", "resp_ip_bytes") or 0
-        payload, missed = (
-            total(group, "orig_bytes", "resp_bytes") or 0,
-            total(group, "missed_bytes") or 0,
+    for service in {**both[0], **both[1]}:
+        now, before = (groups.get(service, []) for groups in both)
+        wire, payload, missed = (
+            [total(group, *names) or 0 for group in (now, before)]
+            for names in (("orig_ip_bytes", "resp_ip_bytes"), ("orig_bytes", "resp_bytes"), ("missed_bytes",))
         )
-        lines.append((service, len(group), 0, wire, 0, None, payload, 0, missed, 0))
-    return sorted(lines, key=lambda line: (-line[3], -line[1], none_last(line[0])))
+        change = round(wire[0] / wire[1], 3) if wire[1] else None
+        lines.append((service, len(now), len(before), *wire, change, *payload, *missed))
+    return sorted(
+        lines, key=lambda line: (-abs(line[3] - line[4]), -abs(line[1] - line[2]), none_last(line[0]))
+    )
 
 
 def state_mix(rows: list[Row], meanings: dict[str, str]) -> list[Line]:
     lines: list[Line] = []
     for day, group in sorted(grouped(rows, lambda row: moment(row["ts"])[:10]).items()):
         counts = Counter(row["conn_state"] for row in group)
-        ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        ordered = sorted(counts.items(), key=lambda item: (-item[1], none_last(item[0])))
         lines += [
-            (day, state, meanings[state], count, round(count / len(group), 4)) for state, count in ordered
+            (day, state, meanings.get(state), count, round(count / len(group), 4)) for state, count in ordered
         ]
     return lines
 
@@ -315,13 +305,17 @@ def new_destinations(rows: list[Row], earlier: list[Row], most: int) -> list[Lin
 
 
 def host_seen(rows: list[Row], host: str) -> list[Line]:
+    """``host`` may be a network."""
+    network = ipaddress.ip_network(host)
     lines = []
     for role, end, other in (("src", "id.orig_h", "id.resp_h"), ("dst", "id.resp_h", "id.orig_h")):
-        if group := [row for row in rows if row[end] == host]:
-            times, peers = [row["ts"] for row in group], {row[other] for row in group}
-            wire = total(group, "orig_ip_bytes", "resp_ip_bytes") or 0
-            lines.append((host, role, moment(min(times)), moment(max(times)), len(group), len(peers), wire))
-    return lines
+        for address, group in grouped(rows, lambda row, end=end: row[end]).items():  # type: ignore[misc]
+            if ipaddress.ip_address(address) in network:
+                times, peers = [row["ts"] for row in group], {row[other] for row in group}
+                wire = total(group, "orig_ip_bytes", "resp_ip_bytes") or 0
+                seen = (moment(min(times)), moment(max(times)))
+                lines.append((address, role, *seen, len(group), len(peers), wire))
+    return sorted(lines, key=lambda line: (place(line[0]), line[1] != "src"))
 
 
 def host_timeline(rows: list[Row], host: str, most: int) -> list[Line]:
@@ -407,7 +401,7 @@ def same_flow_at_two_sensors(rows: list[Row], within: float) -> list[Line]:
 def tunnel_children(rows: list[Row]) -> list[Line]:
     lines = []
     for row in rows:
-        for parent in (row["tunnel_parents"] or "").replace("(empty)", "").split(","):
+        for parent in row["tunnel_parents"] or []:
             if parent:
                 names = (
                     "id.orig_h",

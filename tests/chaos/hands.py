@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
+
+from tests.chaos.processes import run_and_end
 
 Work = Callable[[Iterator[int]], Iterator[dict[str, Any]]]
 """Makes one result of each number."""
@@ -72,19 +73,12 @@ def crew(size: int, work: Work) -> Iterator[Hands]:
         hands.failed = any(codes)
 
 
-def _worker(work: Work, numbers: int, answer: int) -> None:
-    """Never returns."""
-    code = 1
-    try:
+def _worker(work: Work, numbers: int, answer: int) -> NoReturn:
+    def all_of_them() -> None:
         for result in work(_taken(numbers)):
             os.write(answer, json.dumps(result).encode() + b"\n")  # one piece: below PIPE_BUF
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+
+    run_and_end(all_of_them, failure=1)
 
 
 def _taken(numbers: int) -> Iterator[int]:

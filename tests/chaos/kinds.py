@@ -52,9 +52,8 @@ def _at(trial: Trial, process: Process, rng: random.Random, work: str = "ingest"
     The length follows what is seen: a machine that others use too is not equally fast all the time.
     """
     length = getattr(LENGTHS, work)
-    if (
-        work != "migrate"
-    ):  # its moments are counted from the first session on: before that there is nothing to hit
+    # moments count from the first session on: before that there is nothing to hit; a migration has none for long
+    if work != "migrate":
         trial.until(process, lambda step: step != NOTHING)
     deadline = time.monotonic() + rng.uniform(0, 1) * length * times
     while time.monotonic() < deadline and not process.ended():

@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 240.0
@@ -95,11 +95,8 @@ def forked(
     """Run ``work`` in a fork; ``before`` first, such as a move to another network."""
     sys.stdout.flush()
     sys.stderr.flush()
-    pid = os.fork()
-    if pid:
-        return Process(pid=pid, out=out)
-    code = 70
-    try:
+
+    def prepared() -> None:
         os.setsid()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         sink = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -109,6 +106,17 @@ def forked(
         os.environ.update(environment)
         if before is not None:
             before()
+        work()
+
+    if not (pid := os.fork()):
+        run_and_end(prepared, failure=70)
+    return Process(pid=pid, out=out)
+
+
+def run_and_end(work: Callable[[], None], *, failure: int) -> NoReturn:
+    """What a fork does: work, then end without the parent's leftovers; with ``failure`` where an error ends it."""
+    code = failure
+    try:
         work()
         code = 0
     except SystemExit as error:

@@ -24,8 +24,8 @@ from etl.database import embedded, engine, schema
 from etl.errors import ConnEtlError
 from etl.settings import Settings
 from tests.chaos import logs, oracle
-from tests.chaos.network import Link, link
 from tests.chaos.processes import Process, command
+from tests.network import Link, link
 
 TEMPLATE = "chaos_template"
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)

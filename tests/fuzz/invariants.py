@@ -17,7 +17,7 @@ def check(
 ) -> Counter[str]:
     """Read and map ``data`` and return counts; AssertionError where something does not hold.
 
-    whole: uids that must load, unless the file as a whole is turned down. packed: the bytes may be compressed, so that
+    whole: uids that must load, unless the file as a whole is refused. packed: the bytes may be compressed, so that
     rejects are not looked for in them.
     """
     options = ReadOptions(block_rows=block_rows)

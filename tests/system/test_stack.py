@@ -43,7 +43,7 @@ def test_a_file_that_is_dropped_is_loaded_and_all_of_it_outlives_a_restart(
     switch.click()
     until(lambda: not stack.ask("GET", "/api/v2/dags/conn_ingest")["is_paused"], 30)
 
-    # rows that no other test of this stack has: the order of the tests is drawn anew each time
+    # rows that no other test of this stack has: the order of the tests is another each time
     log = write(stack.logs / "2026-03-01" / "conn.19:00:00-20:00:00.log", tsv(flows(321, 40_000)))
     stack.trigger("conn_ingest")
     # the run of the hour that is over is due too, once the DAG is not paused, and may be the first of the two

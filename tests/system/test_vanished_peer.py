@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
-import random
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,6 +16,8 @@ import pytest
 from etl.database import embedded, locks
 from etl.database.store import Store
 from etl.settings import Settings
+from tests import network
+from tests.network import Link
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 110
@@ -30,6 +28,8 @@ from etl.database import engine, locks
 from etl.database.store import Store
 from etl.errors import ConnEtlError
 from etl.settings import Settings
+from tests import network
+from tests.network import Link
 
 store = Store.open(sys.argv[1], Settings())
 with store.session() as connection:
@@ -47,68 +47,29 @@ with store.session() as connection:
 """
 
 
-def _namespaces_work() -> bool:
-    if os.geteuid() != 0 or shutil.which("ip") is None:
-        return False
-    name = f"probe-{uuid.uuid4().hex[:8]}"
-    made = subprocess.run(["ip", "netns", "add", name], check=False, capture_output=True).returncode == 0
-    if made:
-        subprocess.run(["ip", "netns", "del", name], check=False)
-    return made
-
-
-pytestmark = [
-    pytest.mark.system,
-    pytest.mark.timeout(400),
-    pytest.mark.skipif(not _namespaces_work(), reason="network namespaces need root and CAP_NET_ADMIN"),
-]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Link:
-    """A network namespace with a cable to this one."""
-
-    namespace: str
-    device: str
-    here: str
-    there: str
-
-    def cut(self) -> None:
-        """Pull the cable: no FIN, no RST."""
-        _ip("link", "set", self.device, "down")
-
-    def start(self, url: str, what: str) -> subprocess.Popen[str]:
-        """A process at the other end; returns when it has begun."""
-        process = subprocess.Popen(
-            ["ip", "netns", "exec", self.namespace, sys.executable, "-c", HOLD, url, what],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-        assert process.stdout is not None
-        assert process.stdout.readline().strip() in {"held", "asking"}
-        return process
-
-
-def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True)
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
 
 @pytest.fixture
 def link() -> Iterator[Link]:
-    tag, net = uuid.uuid4().hex[:6], f"10.213.{random.randrange(256)}"
-    made = Link(namespace=f"etl-{tag}", device=f"etl{tag}", here=f"{net}.1", there=f"{net}.2")
-    _ip("netns", "add", made.namespace)
-    try:
-        _ip("link", "add", made.device, "type", "veth", "peer", "name", "peer0", "netns", made.namespace)
-        _ip("address", "add", f"{made.here}/30", "dev", made.device)
-        _ip("link", "set", made.device, "up")
-        _ip("-n", made.namespace, "address", "add", f"{made.there}/30", "dev", "peer0")
-        _ip("-n", made.namespace, "link", "set", "peer0", "up")
+    with network.link() as made:
+        if made is None:
+            pytest.skip("network namespaces need root and CAP_NET_ADMIN")
         yield made
-    finally:
-        _ip("netns", "del", made.namespace)
+
+
+def started(link: Link, url: str, what: str) -> subprocess.Popen[str]:
+    """A process at the other end; returns when it has begun."""
+    process = subprocess.Popen(
+        ["ip", "netns", "exec", link.namespace, sys.executable, "-c", HOLD, url, what],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() in {"held", "asking"}
+    return process
 
 
 @pytest.fixture
@@ -132,7 +93,7 @@ def test_locks_of_a_client_that_vanished_are_free_within_two_minutes(
     link: Link, url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
-    far = link.start(f"postgresql://postgres@{link.here}:5432/conn_etl", "hold")
+    far = started(link, f"postgresql://postgres@{link.here}:5432/conn_etl", "hold")
     try:
         link.cut()
         began = time.monotonic()
@@ -149,7 +110,7 @@ def test_locks_of_a_client_that_vanished_are_free_within_two_minutes(
 
 def test_a_client_whose_server_vanished_gives_up_within_two_minutes(link: Link, url: str) -> None:
     assert url
-    far = link.start(f"postgresql://postgres@{link.here}:5432/conn_etl", "ask")
+    far = started(link, f"postgresql://postgres@{link.here}:5432/conn_etl", "ask")
     try:
         link.cut()
         began = time.monotonic()

@@ -1,15 +1,11 @@
-"""Each question of the cookbook: its exact answer on the samples and a story, computed here from the logs by hand.
+"""Each question of the cookbook: its exact answer on the samples and a story, as ``tests.answers`` computes it.
 
-And that it opens only the days that it asks for, and that nothing is read without a bound. Long since every question
-is answered a second time, by a function of its own in Python.
+And that it opens only the days that it asks for, and that nothing is read without a bound.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import itertools
-import statistics
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -26,11 +22,10 @@ from etl.history import maintenance
 from etl.monitoring import verify
 from etl.query import ask, cookbook, formats
 from etl.settings import Settings
-from tests import history
+from tests import answers, history
 from tests.history import SINCE, UNTIL, Row
 
 DAY = (SINCE, UNTIL)
-FAILED = {"S0", "REJ", "RSTOS0", "RSTRH", "SH", "SHR"}
 HOST = "10.9.0.1"
 LAST_BYTES = 500
 
@@ -70,247 +65,8 @@ def answer(store: Store, name: str, since: datetime, until: datetime, **given: s
         return [tuple(formats.plain(value) for value in row) for row in found.rows]
 
 
-def between(rows: Iterable[Row], since: datetime = SINCE, until: datetime = UNTIL) -> list[Row]:
-    return [row for row in rows if since <= row["ts"] < until]
-
-
-def total(values: Iterable[int | None]) -> int | None:
-    """As SQL's sum: NULL where every term is."""
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
-
-
-def grouped(rows: Iterable[Row], key: Callable[[Row], Any]) -> dict[Any, list[Row]]:
-    found: dict[Any, list[Row]] = defaultdict(list)
-    for row in rows:
-        found[key(row)].append(row)
-    return found
-
-
-def hour(row: Row) -> str:
-    return str(row["ts"].replace(minute=0, second=0, microsecond=0).isoformat())
-
-
-def both(rows: Iterable[Row]) -> int:
-    return sum((row.get("orig_bytes") or 0) + (row.get("resp_bytes") or 0) for row in rows)
-
-
-def wire(rows: Iterable[Row]) -> int:
-    return sum((row.get("orig_ip_bytes") or 0) + (row.get("resp_ip_bytes") or 0) for row in rows)
-
-
-def missed(rows: Iterable[Row]) -> int:
-    return sum(row.get("missed_bytes") or 0 for row in rows)
-
-
-def sums(rows: list[Row], *names: str) -> tuple[int | None, ...]:
-    return tuple(total(row.get(name) for row in rows) for name in names)
-
-
-# --- what each question should answer, from the rows of the logs ---------------------------------------------------
-
-
-def host_timeline(rows: list[Row]) -> list[tuple[Any, ...]]:
-    found = []
-    for row in between(rows):
-        for me, peer, way, sent, got in (
-            ("id.orig_h", "id.resp_h", "out", "orig_bytes", "resp_bytes"),
-            ("id.resp_h", "id.orig_h", "in", "resp_bytes", "orig_bytes"),
-        ):
-            if str(row[me]) == HOST and (way == "out" or row[me] != row[peer]):
-                about = (row["proto"], row.get("service"), row.get("conn_state"), row.get("duration"))
-                ends = (row["ts"].isoformat(), way, str(row[peer]), row["id.resp_p"])
-                found.append((*ends, *about, row.get(sent), row.get(got), row["uid"]))
-    return found
-
-
-def top_talkers(rows: list[Row]) -> list[tuple[Any, ...]]:
-    names = ("orig_ip_bytes", "resp_ip_bytes", "orig_bytes", "resp_bytes", "missed_bytes")
-    return [
-        (str(host), len(own), len({row["id.resp_h"] for row in own}), *sums(own, *names))
-        for host, own in grouped(between(rows), lambda row: row["id.orig_h"]).items()
-    ]
-
-
-def top_addresses(rows: list[Row]) -> list[tuple[Any, ...]]:
-    found = []
-    for role, end in (("src", "id.orig_h"), ("dst", "id.resp_h")):
-        own = grouped(between(rows), lambda row, end=end: row[end])
-        order = lambda host: (host.version, int(host))  # noqa: E731
-        by_bytes = sorted(own, key=lambda host: (-wire(own[host]), -both(own[host]), order(host)))
-        by_count = sorted(own, key=lambda host: (-len(own[host]), order(host)))
-        for host in own:
-            ranks = by_bytes.index(host) + 1, by_count.index(host) + 1
-            if min(ranks) <= 10:
-                names = ("orig_ip_bytes", "resp_ip_bytes", "orig_bytes", "resp_bytes", "missed_bytes")
-                counts = sums(own[host], *names)
-                found.append(("2026-03-01", role, str(host), len(own[host]), *counts, *ranks))
-    return found
-
-
-def bytes_by_hour_and_service(rows: list[Row]) -> list[tuple[Any, ...]]:
-    names = ("orig_ip_bytes", "resp_ip_bytes", "orig_bytes", "resp_bytes", "missed_bytes")
-    return [
-        (*key, len(own), *sums(own, *names))
-        for key, own in grouped(between(rows), lambda row: (hour(row), row.get("service"))).items()
-    ]
-
-
-def longest_connections(rows: list[Row]) -> list[tuple[Any, ...]]:
-    timed = [row for row in between(rows) if row.get("duration") is not None]
-    return [
-        (
-            row["ts"].isoformat(), row["duration"], str(row["id.orig_h"]), str(row["id.resp_h"]), row["id.resp_p"],
-            row["proto"], row.get("service"), row.get("conn_state"), row.get("orig_ip_bytes"),
-            row.get("resp_ip_bytes"), row.get("orig_bytes"), row.get("resp_bytes"), row["uid"],
-        )
-        for row in sorted(timed, key=lambda row: (-row["duration"], row["ts"]))[:20]
-    ]  # fmt: skip
-
-
-def failed_connections(rows: list[Row]) -> list[tuple[Any, ...]]:
-    ends = grouped(
-        between(rows), lambda r: (str(r["id.orig_h"]), str(r["id.resp_h"]), r["id.resp_p"], r["proto"])
-    )
-    found = []
-    for key, own in ends.items():
-        if failed := sum(row.get("conn_state") in FAILED for row in own):
-            found.append((*key, failed, len(own), round(failed / len(own), 3)))
-    return found
-
-
-def scan_candidates(rows: list[Row]) -> list[tuple[Any, ...]]:
-    tried = [r for r in between(rows) if r.get("conn_state") in FAILED and r["proto"] in {"tcp", "udp"}]
-    found = []
-    for host, own in grouped(tried, lambda row: str(row["id.orig_h"])).items():
-        targets = {(row["id.resp_h"], row["id.resp_p"]) for row in own}
-        if len(targets) >= 25:
-            times = [row["ts"].isoformat() for row in own]
-            counts = len({address for address, _ in targets}), len({port for _, port in targets})
-            found.append((host, len(own), len(targets), *counts, min(times), max(times)))
-    return found
-
-
-def beacon_candidates(rows: list[Row]) -> list[tuple[Any, ...]]:
-    found = []
-    ends = grouped(between(rows), quadruple)
-    for key, own in ends.items():
-        own.sort(key=lambda row: row["ts"])
-        gaps = [(b["ts"] - a["ts"]).total_seconds() for a, b in itertools.pairwise(own)]
-        sizes = [row["orig_ip_bytes"] for row in own if row.get("orig_ip_bytes") is not None]
-        if len(own) >= 20 and statistics.median(gaps) > 0:
-            time_score, size_score = regularity(gaps), regularity(sizes)
-            score = 0.75 * time_score + 0.25 * size_score
-            if score >= 0.8:
-                scores = (round(score, 3), round(time_score, 3), round(size_score, 3))
-                middle = (round(statistics.median(gaps), 3), statistics.median(sizes))
-                ends_ = (own[0]["ts"].isoformat(), own[-1]["ts"].isoformat())
-                found.append((*key, len(own), *scores, *middle, *ends_))
-    return found
-
-
-def quadruple(row: Row) -> tuple[str, str, int, str]:
-    return str(row["id.orig_h"]), str(row["id.resp_h"]), row["id.resp_p"], row["proto"]
-
-
-def regularity(values: list[float]) -> float:
-    """The definition of the question's answer, by the library's quantiles."""
-    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
-    deviation = statistics.median(abs(value - middle) for value in values)
-    symmetry = 1 - abs(low + high - 2 * middle) / (high - low) if high > low else 1
-    return (symmetry + (max(0, 1 - deviation / middle) if middle else float(not deviation))) / 2
-
-
-def large_uploads(rows: list[Row]) -> list[tuple[Any, ...]]:
-    found = []
-    for row in between(rows):
-        for way, sender, receiver, sent, got, local in (
-            ("pushed", "id.orig_h", "id.resp_h", "orig", "resp", "local_resp"),
-            ("pulled", "id.resp_h", "id.orig_h", "resp", "orig", "local_orig"),
-        ):
-            outside = not row[local] if row.get(local) is not None else not row[receiver].is_private
-            if (row.get(f"{sent}_ip_bytes") or 0) >= 100_000_000 and outside:
-                sizes = row[f"{sent}_ip_bytes"], row[f"{got}_ip_bytes"]
-                ratio = round(sizes[0] / sizes[1], 1) if sizes[1] else None
-                ends = (row["ts"].isoformat(), way, str(row[sender]), str(row[receiver]), row["id.resp_p"])
-                about = (row[f"{sent}_bytes"], row["missed_bytes"], ratio, row["duration"], row["uid"])
-                found.append((*ends, row.get("service"), *sizes, *about))
-    return found
-
-
-def new_destinations(rows: list[Row]) -> list[tuple[Any, ...]]:
-    known = {row["id.resp_h"] for row in between(rows, SINCE - timedelta(days=30), SINCE)}
-    return [
-        (
-            str(host),
-            min(r["ts"] for r in own).isoformat(),
-            len(own),
-            len({r["id.orig_h"] for r in own}),
-            *sums(own, "orig_ip_bytes", "resp_ip_bytes", "orig_bytes"),
-        )
-        for host, own in grouped(between(rows), lambda row: row["id.resp_h"]).items()
-        if host not in known
-    ]
-
-
-def service_on_unusual_port(rows: list[Row]) -> list[tuple[Any, ...]]:
-    seen = [
-        row | {"one": service}
-        for row in between(rows)
-        for service in (row.get("service") or "").split(",")
-        if service and not service.startswith("-") and row["proto"] in {"tcp", "udp"}
-    ]
-    found = []
-    in_all = Counter(row["one"] for row in seen)
-    on_port = Counter((row["one"], row["id.resp_p"]) for row in seen)
-    for (service, port, host), own in grouped(
-        seen, lambda r: (r["one"], r["id.resp_p"], str(r["id.resp_h"]))
-    ).items():
-        part, whole = on_port[service, port], in_all[service]
-        if whole >= 50 and part <= 0.02 * whole:
-            about = (
-                len(own),
-                len({row["id.orig_h"] for row in own}),
-                min(row["ts"] for row in own).isoformat(),
-            )
-            found.append((service, port, host, *about, part, whole, round(part / whole, 4)))
-    return found
-
-
-def packet_loss(rows: list[Row]) -> list[tuple[Any, ...]]:
-    found = []
-    for key, own in grouped(between(rows), lambda row: (hour(row), row["sensor"])).items():
-        if lost := missed(own):
-            found.append((*key, len(own), lost, both(own), wire(own), round(min(1, lost / both(own)), 6)))
-    return found
-
-
-def state_mix(rows: list[Row]) -> list[tuple[Any, ...]]:
-    meanings = {state.code: state.meaning for state in fields.CONN_STATES}
-    states = Counter(row.get("conn_state") for row in between(rows))
-    return [
-        ("2026-03-01", state, meanings.get(state or ""), count, round(count / states.total(), 4))
-        for state, count in states.items()
-    ]
-
-
-def subnet_matrix(rows: list[Row]) -> list[tuple[Any, ...]]:
-    def network(address: Any) -> str:
-        return str(ipaddress.ip_network((address, 20 if address.version == 4 else 64), strict=False))
-
-    pairs = grouped(between(rows), lambda row: (network(row["id.orig_h"]), network(row["id.resp_h"])))
-    return [(*key, len(own), wire(own), both(own), missed(own)) for key, own in pairs.items()]
-
-
-def tunnel_children(rows: list[Row]) -> list[tuple[Any, ...]]:
-    return [
-        (
-            parent, row["ts"].isoformat(), row["uid"], str(row["id.orig_h"]), str(row["id.resp_h"]), row["id.resp_p"],
-            row["proto"], row.get("service"), row.get("orig_bytes"), row.get("resp_bytes"),
-        )
-        for row in between(rows)
-        for parent in row.get("tunnel_parents") or []
-    ]  # fmt: skip
+def span(rows: Iterable[Row], since: datetime = SINCE, until: datetime = UNTIL) -> list[answers.Row]:
+    return [answers.of_log(row) for row in rows if since <= row["ts"] < until]
 
 
 def same_flow_at_two_sensors(rows: list[Row]) -> list[tuple[Any, ...]]:
@@ -336,95 +92,50 @@ def same_flow_at_two_sensors(rows: list[Row]) -> list[tuple[Any, ...]]:
     ]
 
 
-def week_on_week(rows: list[Row]) -> list[tuple[Any, ...]]:
+def week_on_week(rows: list[Row]) -> list[answers.Line]:
     week = timedelta(days=7)
-    now = grouped(between(rows), lambda row: row.get("service"))
-    then = grouped(between(rows, SINCE - week, UNTIL - week), lambda row: row.get("service"))
-    found = []
-    for service in {**now, **then}:
-        mine, old = now.get(service, []), then.get(service, [])
-        change = round(wire(mine) / wire(old), 3) if wire(old) else None
-        numbers = (len(mine), len(old), wire(mine), wire(old), change, both(mine), both(old))
-        found.append((service, *numbers, missed(mine), missed(old)))
-    return found
+    return answers.week_on_week(span(rows), span(rows, SINCE - week, UNTIL - week))
 
 
-def long_pairs(rows: list[Row]) -> list[tuple[Any, ...]]:
-    found = []
-    timed = [row for row in between(rows) if row.get("duration") is not None]
-    for key, own in grouped(timed, quadruple).items():
-        lengths, times = [row["duration"] for row in own], [row["ts"].isoformat() for row in own]
-        numbers = (len(own), round(sum(lengths), 3), round(max(lengths), 3), wire(own))
-        found.append((*key, *numbers, min(times), max(times)))
-    return found
+def new_destinations(rows: list[Row]) -> list[answers.Line]:
+    return answers.new_destinations(span(rows), span(rows, SINCE - timedelta(days=30), SINCE), ALL)
 
 
-def rare_destinations(rows: list[Row]) -> list[tuple[Any, ...]]:
-    def outside(row: Row) -> bool:
-        told = row.get("local_resp")
-        return not row["id.resp_h"].is_multicast and (
-            not told if told is not None else row["id.resp_h"].is_global
-        )
-
-    called = [row for row in between(rows) if outside(row)]
-    everyone = {row["id.orig_h"] for row in called}
-    found = []
-    for host, own in grouped(called, lambda row: str(row["id.resp_h"])).items():
-        hosts = len({row["id.orig_h"] for row in own})
-        if hosts <= 1:
-            times = [row["ts"].isoformat() for row in own]
-            numbers = (hosts, round(hosts / len(everyone), 4), len(own), wire(own))
-            found.append((host, *numbers, min(times), max(times)))
-    return found
+def state_mix(rows: list[Row]) -> list[answers.Line]:
+    return answers.state_mix(span(rows), {state.code: state.meaning for state in fields.CONN_STATES})
 
 
-def ports_per_pair(rows: list[Row]) -> list[tuple[Any, ...]]:
-    found = []
-    called = [row for row in between(rows) if row["proto"] != "icmp"]
-    for key, own in grouped(called, lambda r: (str(r["id.orig_h"]), str(r["id.resp_h"]), r["proto"])).items():
-        counts = Counter(row["id.resp_p"] for row in own)
-        if len(counts) >= 2:
-            ports = sorted(counts, key=lambda port: (-counts[port], port))[:20]
-            failed = sum(row.get("conn_state") in FAILED for row in own)
-            found.append((*key, len(counts), ports, len(own), failed))
-    return found
+def of_day(
+    oracle: Callable[..., list[answers.Line]], *given: Any
+) -> Callable[[list[Row]], list[answers.Line]]:
+    """An answer that the day's rows and these parameters decide."""
+    return lambda rows: oracle(span(rows), *given)
 
 
-def host_seen(rows: list[Row]) -> list[tuple[Any, ...]]:
-    found = []
-    network = ipaddress.ip_network("10.9.0.0/30")
-    for role, me, peer in (("src", "id.orig_h", "id.resp_h"), ("dst", "id.resp_h", "id.orig_h")):
-        own_rows = [row for row in between(rows) if row[me] in network]
-        for host, own in grouped(own_rows, lambda row, me=me: str(row[me])).items():
-            times = [row["ts"].isoformat() for row in own]
-            found.append(
-                (host, role, min(times), max(times), len(own), len({r[peer] for r in own}), wire(own))
-            )
-    return found
-
-
-QUESTIONS: dict[str, tuple[Callable[[list[Row]], list[tuple[Any, ...]]], dict[str, str]]] = {
-    "host_timeline": (host_timeline, {"host": HOST}),
-    "top_talkers": (top_talkers, {"most": "100000"}),
-    "top_addresses": (top_addresses, {}),
-    "bytes_by_hour_and_service": (bytes_by_hour_and_service, {}),
-    "longest_connections": (longest_connections, {}),
-    "failed_connections": (failed_connections, {"most": "100000"}),
-    "scan_candidates": (scan_candidates, {}),
-    "beacon_candidates": (beacon_candidates, {}),
-    "large_uploads": (large_uploads, {}),
-    "new_destinations": (new_destinations, {"most": "100000"}),
-    "service_on_unusual_port": (service_on_unusual_port, {}),
-    "packet_loss": (packet_loss, {}),
+ALL = 100_000
+MOST = {"most": str(ALL)}
+QUESTIONS: dict[str, tuple[Callable[[list[Row]], list[answers.Line]], dict[str, str]]] = {
+    "host_timeline": (of_day(answers.host_timeline, HOST, 1_000), {"host": HOST}),
+    "top_talkers": (of_day(answers.top_talkers, ALL), MOST),
+    "top_addresses": (of_day(answers.top_addresses, 10), {}),
+    "bytes_by_hour_and_service": (of_day(answers.bytes_by_hour_and_service), {}),
+    "longest_connections": (of_day(answers.longest_connections, 20), {}),
+    "failed_connections": (of_day(answers.failed_connections, ALL), MOST),
+    "scan_candidates": (of_day(answers.scan_candidates, 25), {}),
+    "beacon_candidates": (of_day(answers.beacon_candidates, 20, 0.8), {}),
+    "large_uploads": (of_day(answers.large_uploads, 100_000_000, 100), {}),
+    "new_destinations": (new_destinations, MOST),
+    "service_on_unusual_port": (of_day(answers.service_on_unusual_port, 0.02, 50), {}),
+    "packet_loss": (of_day(answers.packet_loss), {}),
     "state_mix": (state_mix, {}),
-    "subnet_matrix": (subnet_matrix, {"v4": "20", "most": "100000"}),
-    "tunnel_children": (tunnel_children, {}),
+    "subnet_matrix": (of_day(answers.subnet_matrix, ALL, 20), {"v4": "20", **MOST}),
+    "tunnel_children": (of_day(answers.tunnel_children), {}),
     "same_flow_at_two_sensors": (same_flow_at_two_sensors, {}),
     "week_on_week": (week_on_week, {}),
-    "long_pairs": (long_pairs, {"most": "100000"}),
-    "rare_destinations": (rare_destinations, {"most": "100000"}),
-    "ports_per_pair": (ports_per_pair, {"ports": "2", "most": "100000"}),
-    "host_seen": (host_seen, {"host": "10.9.0.0/30"}),
+    "long_pairs": (of_day(answers.long_pairs, ALL), MOST),
+    "rare_destinations": (of_day(answers.rare_destinations, ALL), MOST),
+    "ports_per_pair": (of_day(answers.ports_per_pair, 2, ALL), {"ports": "2", **MOST}),
+    "host_seen": (of_day(answers.host_seen, "10.9.0.0/30"), {"host": "10.9.0.0/30"}),
 }
 
 

@@ -12,7 +12,7 @@ from etl import pipeline
 from etl.database.store import Store
 from etl.history import maintenance
 from etl.query import ask, cookbook, formats
-from tests import answers
+from tests import answers, history
 from tests.conftest import SHARED
 from tests.integration.conftest import Ask
 
@@ -35,7 +35,11 @@ def test_every_question_over_a_real_day(store: Store, ask: Ask) -> None:
         "UPDATE etl.file SET sensor = CASE CAST(substring(path FROM 'conn[.]([0-9]{2})') AS integer) % 2"
         " WHEN 0 THEN 'north' ELSE 'south' END"
     )
-    whole = list(answers.rows_of(sorted(folder.glob("conn.*.log.gz"))))
+    whole = [
+        answers.of_log(row | {"sensor": "south" if hour % 2 else "north"})
+        for hour, path in enumerate(sorted(folder.glob("conn.*.log.gz")))
+        for row in history.rows_of(path)
+    ]
     begin, end = (int(moment.timestamp() * 1e6) for moment in (SINCE, UNTIL))
     rows = [row for row in whole if begin <= row["ts"] < end]
     earlier = [row for row in whole if row["ts"] < begin]
@@ -47,7 +51,7 @@ def test_every_question_over_a_real_day(store: Store, ask: Ask) -> None:
         "bytes_by_hour_and_service": ({}, answers.bytes_by_hour_and_service(rows)),
         "top_talkers": ({"most": MOST}, answers.top_talkers(rows, MOST)),
         "subnet_matrix": ({"most": 500}, answers.subnet_matrix(rows, 500)),
-        "week_on_week": ({}, answers.week_on_week(rows)),
+        "week_on_week": ({}, answers.week_on_week(rows, [])),
         "state_mix": ({}, answers.state_mix(rows, meanings)),
         "top_addresses": ({"most": 20}, answers.top_addresses(rows, 20)),
         "failed_connections": ({"most": 1_000}, answers.failed_connections(rows, 1_000)),
