@@ -165,6 +165,10 @@ class SmallLog(Protocol):
         ...
 
 
+IN_ARCHIVE = "!/"
+"""Stands in a path between an archive and its member."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FoundFile:
     """A log as the source lists it."""

@@ -92,15 +92,12 @@ def report(run_id: str) -> int:
     """Render the report and keep it in the database: a worker's disk is not the api-server's. Returns its number."""
     from etl import report as reports
     from etl.monitoring import windows
-    from etl.report.facts import Expected
 
     store = _store()
     with store.session() as connection:
         newest = reports.newest_row(connection)
         since = newest - timedelta(days=store.settings.report_days) if newest else None
-        late = [str(lag) for lag in windows.lagging(connection, store.settings)]
-        expected = Expected(quiet=windows.quiet(store.settings), late=late)
-        made = reports.build(connection, since, expected=expected)
+        made = reports.build(connection, since, expected=windows.expected(connection, store.settings))
     with store.loading() as connection:
         return reports.keep(connection, made, run_id)
 

@@ -85,9 +85,8 @@ examples.complete(app)
 def main() -> None:
     """Run the command; every expected failure is one line on stderr and exit code 2."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    atexit.register(
-        gc.freeze
-    )  # else the end of Python looks through all that was imported, for half a second
+    # else the end of Python looks through all that was imported, for half a second
+    atexit.register(gc.freeze)
     try:
         app()
     except ConnEtlError as error:

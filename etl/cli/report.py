@@ -40,15 +40,12 @@ def report(
     from etl import report as reports
     from etl.database import schema
     from etl.monitoring import windows
-    from etl.report.facts import Expected
 
     first, last = ordered(since, until)
     target = store()
     with target.session() as connection:
         schema.require_current(connection)
-        late = [str(lag) for lag in windows.lagging(connection, target.settings)]
-        expected = Expected(quiet=windows.quiet(target.settings), late=late)
-        made = reports.build(connection, first, last, expected)
+        made = reports.build(connection, first, last, windows.expected(connection, target.settings))
     page, _ = made.write(folder)
     said = [f"{page}: {made.facts['verdict']['sentence']}", *made.facts["verdict"]["reasons"]]
     if data_docs:

@@ -7,7 +7,7 @@ day stays on its account (``etl.retired_file``) until the file is loaded again, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -19,12 +19,10 @@ from etl.database.statements import execute
 from etl.errors import Misuse
 from etl.history import days as table_days
 from etl.history import maintenance
+from etl.loading.undo import Readable
 
 if TYPE_CHECKING:
     from etl.database.store import Store
-
-Readable = Callable[[str, int, datetime], bool]
-"""Whether a path still holds the file of this size and mtime."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

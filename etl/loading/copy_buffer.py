@@ -21,7 +21,8 @@ from etl.loading.formats import Digests
 from etl.loading.hours import HourCount, count_hours
 from etl.loading.ledger import BatchFile
 from etl.loading.single_out import any_error, as_file_error
-from etl.loading.small_files import STORED, Waiting, mapped
+from etl.loading.small_files import Waiting, mapped
+from etl.mapping.bounds import SMALL_FILE
 from etl.models import Block, Format, Reader, Reject, Scan
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _of_file(file: BatchFile, opener: Opener, waiting: Waiting | None) -> Genera
     """The pieces of a file; none yet where it waits for other small ones."""
     try:
         with opener(file.path) as reader:
-            if waiting is not None and file.size <= STORED and (small := reader.small()) is not None:
+            if waiting is not None and file.size <= SMALL_FILE and (small := reader.small()) is not None:
                 waiting.add(file, small)
                 return
             for block in reader:

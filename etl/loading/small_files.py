@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STORED = 1 << 16
-"""Size of a file from which it is not worth a question whether it is a small log."""
 _FILES, _BYTES = 500, 4 << 20
 """Files that are mapped together, and bytes of their rows."""
 _FEW = 4

@@ -17,9 +17,8 @@ from sqlalchemy.engine import Connection
 
 from etl.database.statements import execute
 from etl.errors import Misuse
+from etl.models import IN_ARCHIVE
 
-IN_ARCHIVE = "!/"
-"""Between an archive and its member, as etl.source.archives writes it."""
 _WILD = re.compile(r"[*?]|\[[^]/]+\]")
 
 
@@ -70,11 +69,7 @@ def resolve(connection: Connection, targets: Mapping[str, str]) -> Chosen:
             empty.append(target)
         found |= {row.etl_file_id: row for row in rows}
     for target in empty:
-        seen = (
-            target in runs
-            or execute(connection, "undo.seen", path=targets[target], **_below(targets[target])).scalar_one()
-        )
-        if not (found and seen):
+        if not found or not (target in runs or _seen(connection, targets[target])):
             hint = "give a path or a folder as `conn-etl status` shows it, or a run"
             raise Misuse(f"{target}: nothing is loaded from it", hint=hint)
     return Chosen(files=[found[i] for i in sorted(found)], named=named)

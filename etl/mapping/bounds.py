@@ -17,6 +17,9 @@ HEADER_COLUMNS = 10_000
 HEADER_BYTES = 1 << 20
 """A header line: a file with a longer one is refused as ``too_large``. Quarantine keeps each header once."""
 
+SMALL_FILE = 1 << 16
+"""A file as it is stored; a larger one is not mapped together with others."""
+
 LISTED_COLUMNS = 1_000
 """Columns beyond the dictionary that are listed of a file; the rows keep all of them."""
 LISTED_NAME = 200

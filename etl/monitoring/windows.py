@@ -13,13 +13,16 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from etl.database.statements import execute
 from etl.settings import Settings
+
+if TYPE_CHECKING:
+    from etl.report.facts import Expected
 
 OLD = timedelta(days=7)
 """A sensor that is further behind has ended, or its logs were loaded late on purpose."""
@@ -83,6 +86,13 @@ def quiet(settings: Settings) -> dict[str, list[Any]]:
         "own_sensors": [name for name, hours in own for _ in hours],
         "own_hours": [hour for _, hours in own for hour in hours],
     }
+
+
+def expected(connection: Connection, settings: Settings) -> Expected:
+    """What the settings say of logs that do not come, as a report counts it."""
+    from etl.report.facts import Expected  # with it come the questions, which nobody needs who looks for gaps
+
+    return Expected(quiet=quiet(settings), late=[str(lag) for lag in lagging(connection, settings)])
 
 
 def counted(missing: Sequence[Gap], settings: Settings) -> list[Gap]:

@@ -72,6 +72,9 @@ def check_days(
 
 def _groups(connection: Connection, days: Sequence[date]) -> Iterator[list[date]]:
     """Cut the days where they have too many rows for one statement."""
+    if len(days) == 1:
+        yield list(days)
+        return
     some: list[date] = []
     rows = 0
     for day, more in _rows(connection, "conn_relation", days).items():

@@ -15,6 +15,7 @@ from typing import BinaryIO
 import polars as pl
 
 from etl.errors import Binary, NotAConnLog, NotALog, OtherLog
+from etl.mapping import bounds
 from etl.mapping.names import Names
 from etl.mapping.values import Fault, empty, standard
 from etl.models import Block, Format, RawLine, ReadOptions, Reject, Scan
@@ -26,7 +27,7 @@ from etl.reader.holes import WithoutHoles, torn_apart
 from etl.reader.jsonl import FORMAT as JSON
 from etl.reader.jsonl import JsonSource
 from etl.reader.raw_block import RawBlock
-from etl.reader.small import STORED, SmallLog, small_log
+from etl.reader.small import SmallLog, small_log
 from etl.reader.tsv import TsvSource
 
 _BOM = b"\xef\xbb\xbf"
@@ -97,8 +98,8 @@ class ConnReader:
         Raises:
             FileError: it cannot be read.
         """
-        held = self._bytes.first(STORED + 1)
-        if len(held) <= STORED and (log := small_log(held, self._options, self._names)):
+        held = self._bytes.first(bounds.SMALL_FILE + 1)
+        if len(held) <= bounds.SMALL_FILE and (log := small_log(held, self._options, self._names)):
             return log
         return None
 

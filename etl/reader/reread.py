@@ -1,7 +1,7 @@
 """Lines of quarantine through the present reader and mapping: each with the format that it was once read under.
 
 A TSV line means nothing without its header, and a JSON line alone would be judged as a file of one line. So the format
-comes from where the line was kept, and no line can turn the others down.
+comes from where the line was kept, and no line can have the others refused.
 """
 
 from __future__ import annotations

@@ -25,10 +25,8 @@ from etl.reader.compression import Decompressed
 from etl.reader.raw_block import RawBlock
 from etl.reader.tsv import TsvSource
 
-STORED = 1 << 16
-"""Bytes of a small log as it is stored."""
 _BYTES = 1 << 20
-"""Decompressed bytes of it."""
+"""Decompressed bytes of a small log."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,14 +15,14 @@ from datetime import datetime
 from typing import BinaryIO, NamedTuple
 
 from etl.errors import FileError, NotAConnLog, Unreadable
+from etl.models import IN_ARCHIVE
 from etl.source.archive_member import WHOLE, Archive, Member
 from etl.source.archive_tar import TarArchive
 from etl.source.archive_zip import ZipArchive
 
-MARK = "!/"
 _ENDINGS = r"\.(?:tar(?:\.(?:gz|zst|bz2|xz))?|tgz|tzst|tbz2?|txz|zip)"
 _NAME = re.compile(rf"{_ENDINGS}\Z", re.IGNORECASE)
-_MEMBER = re.compile(rf"{_ENDINGS}(?={MARK})", re.IGNORECASE)
+_MEMBER = re.compile(rf"{_ENDINGS}(?={IN_ARCHIVE})", re.IGNORECASE)
 
 Opener = Callable[[str], BinaryIO]
 
@@ -42,14 +42,14 @@ def is_archive(path: str) -> bool:
 
 def split(path: str) -> tuple[str, str] | None:
     """The archive and the member's name of a path; None for any other path."""
-    if MARK not in path or not (found := _MEMBER.search(path)):
+    if IN_ARCHIVE not in path or not (found := _MEMBER.search(path)):
         return None
-    return path[: found.end()], path[found.end() + len(MARK) :]
+    return path[: found.end()], path[found.end() + len(IN_ARCHIVE) :]
 
 
 def joined(archive: str, member: Member) -> str:
     """The path of a member."""
-    return f"{archive}{MARK}{member.name}"
+    return f"{archive}{IN_ARCHIVE}{member.name}"
 
 
 def members(identity: Identity, opener: Opener) -> dict[str, Member]:

@@ -11,7 +11,6 @@ from etl import pipeline, report
 from etl.database.store import Store
 from etl.monitoring import windows
 from etl.quality import day_checks
-from etl.report.facts import Expected
 from etl.settings import Settings
 from tests.logs import START, flow, flows, tsv, write
 
@@ -116,8 +115,7 @@ def test_quiet_hours_and_silent_sensors_count_as_in_alerts(
         connection.exec_driver_sql(HOURS)
     with store.session() as connection:
         assert sum(gap.windows for gap in windows.gaps(connection, store.settings)) == missing
-        late = [str(lag) for lag in windows.lagging(connection, store.settings)]
-        expected = Expected(quiet=windows.quiet(store.settings), late=late)
+        expected = windows.expected(connection, store.settings)
         reasons = report.build(connection, expected=expected).facts["verdict"]["reasons"]
     assert f"{missing} windows missing" in reasons
     assert "1 sensor is behind" in reasons

@@ -105,7 +105,7 @@ def made(files: Sequence[BatchFile]) -> dict[str, Any]:
 
 def alone(files: Sequence[BatchFile], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     with monkeypatch.context() as patched:
-        patched.setattr(copy_buffer, "STORED", -1)
+        patched.setattr(copy_buffer, "SMALL_FILE", -1)
         return made(files)
 
 
