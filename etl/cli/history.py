@@ -99,24 +99,24 @@ def drop(
 
     target = store()
     chosen = dict.fromkeys(days_of(days), "dropped by command") if days else maintenance.expiring(target)
-    going = reopen.going(target, chosen)
+    found = reopen.to_drop(target, chosen)
     if yes:
         done = maintenance.drop(target, chosen)
         named: dict[str, Any] = {"dropped": [day.isoformat() for day in done]}
     else:
-        named = {"would_drop": {g.day.isoformat(): g.reason for g in going}}
+        named = {"would_drop": {one.day.isoformat(): one.reason for one in found}}
     if as_json:
-        dump({**named, "days": [asdict(g) for g in going]})
+        dump({**named, "days": [asdict(one) for one in found]})
         return
     if yes:
         out.print(f"dropped: {', '.join(named['dropped']) or 'none'}", soft_wrap=True)
     else:
         columns = ("day", "rows", "bytes", "why", "the rows can come back from")
-        rows = [(g.day, g.rows, g.bytes, g.reason, _way_back(archived=g.archived)) for g in going]
+        rows = [(one.day, one.rows, one.bytes, one.reason, _way_back(archived=one.archived)) for one in found]
         table("Would be dropped (do it with --yes)", columns, rows)
-    if going:
+    if found:
         out.print(
-            f"{sum(g.rows for g in going):,} rows, {sum(g.bytes for g in going):,} bytes. "
+            f"{sum(one.rows for one in found):,} rows, {sum(one.bytes for one in found):,} bytes. "
             "Rollups of a dropped day stay; `conn-etl partitions restore DAY` opens it again.",
             soft_wrap=True,
         )

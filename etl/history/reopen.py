@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Going:
+class DayToDrop:
     """A day that a drop would take."""
 
     day: date
@@ -58,7 +58,7 @@ class Reopened:
     """Lines in quarantine that came for dropped days, this one or others."""
 
 
-def going(store: Store, chosen: Mapping[date, str]) -> list[Going]:
+def to_drop(store: Store, chosen: Mapping[date, str]) -> list[DayToDrop]:
     """What a drop of these days (with the reason of each) would take, and those whose drop was interrupted.
 
     Raises:
@@ -75,7 +75,7 @@ def going(store: Store, chosen: Mapping[date, str]) -> list[Going]:
         with connection.begin():
             archived = {row.day for row in execute(connection, "partitions.archived", days=list(days))}
             return [
-                Going(
+                DayToDrop(
                     day=day,
                     reason=reason,
                     rows=execute(connection, "partitions.rows_of", day=day).scalar_one(),

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos import logs, processes
-from tests.chaos.hands import crew
 from tests.chaos.kinds import KINDS, LENGTHS, ON_A_LINK, ON_SMALL_DISK, WITH_FAKETIME, migrate
 from tests.chaos.stage import FAKETIME, NOTHING, OVER, Server, Trial, server, small_server
+from tests.chaos.workers import workers
 
 SMALL_DISK = 300
 NOT_COUNTED = frozenset({NOTHING, OVER, "server away"})
@@ -105,20 +105,22 @@ def main() -> int:
     tally = _resumed(chosen.resume, chosen.seed)
     begin, before = time.monotonic(), tally.seconds
     processes.warm()
-    with crew(chosen.workers, partial(_work, seed=tally.seed, rows=chosen.rows, kind=chosen.kind)) as hands:
+    with workers(
+        chosen.workers, partial(_work, seed=tally.seed, rows=chosen.rows, kind=chosen.kind)
+    ) as started:
         number = tally.done
         for _ in range(chosen.workers):
-            hands.give(number := number + 1)
-        for result in hands.results():
+            started.take(number := number + 1)
+        for result in started.results():
             tally.take(result, chosen.rows)
             tally.seconds = before + time.monotonic() - begin
             _keep(tally, chosen.resume)
             if tally.count < chosen.kills and time.monotonic() - begin < chosen.seconds:
-                hands.give(number := number + 1)
+                started.take(number := number + 1)
             else:
-                hands.rest()
+                started.no_more()
     print(tally.report(), flush=True)
-    return 1 if tally.failures or hands.failed else 0
+    return 1 if tally.failures or started.failed else 0
 
 
 def _keep(tally: Tally, file: Path | None) -> None:

@@ -107,12 +107,12 @@ def test_only_a_dropped_day_is_restored(store: Store) -> None:
 
 def test_what_a_drop_would_take_is_exact_and_real(store: Store, tmp_path: Path) -> None:
     pipeline.ingest(store, [str(write(tmp_path / "conn.log", tsv(flows(30))))])
-    (going,) = reopen.going(store, {DAY: "test"})
-    assert (going.rows, going.archived, going.bytes > 0) == (30, False, True)
+    (found,) = reopen.to_drop(store, {DAY: "test"})
+    assert (found.rows, found.archived, found.bytes > 0) == (30, False, True)
     for day in (date(2031, 1, 1), DAY - timedelta(days=1)):
         with pytest.raises(Misuse, match=f"{day} has no partition"):
-            reopen.going(store, {day: "test"})
+            reopen.to_drop(store, {day: "test"})
     maintenance.drop(store, {DAY: "test"})
     with pytest.raises(Misuse, match="2026-03-01 was dropped before"):
-        reopen.going(store, {DAY: "test"})
-    assert reopen.going(store, {}) == []
+        reopen.to_drop(store, {DAY: "test"})
+    assert reopen.to_drop(store, {}) == []

@@ -21,7 +21,7 @@ _DIGITS = 8
 
 
 @dataclass(kw_only=True, slots=True)
-class Hands:
+class Workers:
     """The parent's view of its workers."""
 
     numbers: int
@@ -31,12 +31,12 @@ class Hands:
     failed: bool = False
     pids: list[int] = field(default_factory=list)
 
-    def give(self, number: int) -> None:
+    def take(self, number: int) -> None:
         """Let the next free worker take this number."""
         if self.numbers >= 0:
             os.write(self.numbers, f"{number:0{_DIGITS}d}".encode())
 
-    def rest(self) -> None:
+    def no_more(self) -> None:
         """No more numbers: each worker ends after its present one."""
         if self.numbers >= 0:
             os.close(self.numbers)
@@ -50,15 +50,15 @@ class Hands:
 
 
 @contextmanager
-def crew(size: int, work: Work) -> Iterator[Hands]:
+def workers(size: int, work: Work) -> Iterator[Workers]:
     """Start the workers; at the end, wait for them and see whether one of them broke."""
     numbers, give = os.pipe()
     answers, answer = os.pipe()
-    hands = Hands(numbers=give, answers=answers)
+    started = Workers(numbers=give, answers=answers)
     sys.stdout.flush()
     for _ in range(size):
         if pid := os.fork():
-            hands.pids.append(pid)
+            started.pids.append(pid)
             continue
         os.close(give)
         os.close(answers)
@@ -66,11 +66,11 @@ def crew(size: int, work: Work) -> Iterator[Hands]:
     os.close(numbers)
     os.close(answer)
     try:
-        yield hands
+        yield started
     finally:
-        hands.rest()
-        codes = [os.waitpid(pid, 0)[1] for pid in hands.pids]
-        hands.failed = any(codes)
+        started.no_more()
+        codes = [os.waitpid(pid, 0)[1] for pid in started.pids]
+        started.failed = any(codes)
 
 
 def _worker(work: Work, numbers: int, answer: int) -> NoReturn:
