@@ -35,6 +35,13 @@ def install(folder: Path) -> Path:
     return python
 
 
+def is_executor(process: psutil.Process) -> bool:
+    """False for the short commands that an executor starts, which may have ended meanwhile."""
+    with suppress(psutil.NoSuchProcess):  # a zombie is one, too
+        return any("ExecutorBackend" in word for word in process.cmdline())
+    return False
+
+
 @dataclass(kw_only=True, slots=True)
 class Cluster:
     """Master and workers; an executor is a child that a worker starts for an application."""
@@ -88,7 +95,7 @@ class Cluster:
     def executor(self, worker: str) -> psutil.Process:
         """The executor that a worker runs now."""
         children = psutil.Process(self.processes[worker].pid).children(recursive=True)
-        (found,) = [one for one in children if any("ExecutorBackend" in word for word in one.cmdline())]
+        (found,) = [one for one in children if is_executor(one)]
         return found
 
     def stop(self) -> None:

@@ -10,7 +10,8 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -79,13 +80,13 @@ def test_spark_answers_as_postgresql_does_also_when_an_executor_is_killed(
     listed = subprocess.run(command, env=archive, capture_output=True, text=True, check=True)
     paths = listed.stdout.split()
     said = [f"{len(paths)} files of {ROWS:,} rows, from `conn-etl archive paths`"]
-    with spark.cluster(python, tmp_path) as running:
-        said += [handled(running, event, database_url) for event in drive(running, paths)]
+    with spark.cluster(python, tmp_path) as running, closing(drive(running, paths)) as events:
+        said += [handled(running, event, database_url) for event in events]
     with request.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
         print("\n" + "\n".join(said))
 
 
-def drive(running: spark.Cluster, paths: list[str]) -> Iterator[dict[str, Any]]:
+def drive(running: spark.Cluster, paths: list[str]) -> Generator[dict[str, Any], None, None]:
     """Start the application, and give what it says."""
     questions = {name: sql.format(conn="conn") for name, sql in QUESTIONS.items()}
     with (running.folder / "driver.log").open("w+") as log:
@@ -98,10 +99,14 @@ def drive(running: spark.Cluster, paths: list[str]) -> Iterator[dict[str, Any]]:
             with driver.stdin:
                 json.dump({"paths": paths, "questions": questions}, driver.stdin)
             seen = []
-            for line in driver.stdout:
-                event = json.loads(line)
-                seen.append(event["event"])
-                yield event
+            try:
+                for line in driver.stdout:
+                    event = json.loads(line)
+                    seen.append(event["event"])
+                    yield event
+            except GeneratorExit:  # the test failed, so nobody would end it
+                driver.kill()
+                raise
         log.seek(0)
         expected = ["ready", "answer", "answer", "progress", "answer", "executors"]
         assert (driver.returncode, seen) == (0, expected), log.read()[-4000:]
