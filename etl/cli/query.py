@@ -119,7 +119,8 @@ def query(  # noqa: PLR0913  options of a verb
                     f"it would read {len(days):,} days without a bound",
                     hint='add "@timestamp" >= :since AND "@timestamp" < :until and give --since, or ask with --all',
                 )
-        answer, empty = ask.peeked(ask.ask(connection, sql, values))
+        lines = question.lines(values) if question else None
+        answer, empty = ask.peeked(ask.ask(connection, sql, values, lines=lines))
         if safe:
             answer = _for_spreadsheets(answer, "json" if as_json else output)
         notes = ask.notes(connection, question, values, empty=empty) if question is not None else []

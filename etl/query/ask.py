@@ -208,13 +208,19 @@ def peeked(answer: Answer) -> tuple[Answer, bool]:
     return Answer(columns=answer.columns, types=answer.types, rows=rows), first is None
 
 
-def ask(connection: Connection, sql: str, values: Mapping[str, Any]) -> Answer:
+def ask(connection: Connection, sql: str, values: Mapping[str, Any], *, lines: int | None = None) -> Answer:
     """Run it and stream the answer: rows can be taken while the transaction is open.
+
+    An answer of few ``lines`` is fetched at once, for which PostgreSQL may use several processors; rows that stream
+    come from a cursor, for which it uses one.
 
     Raises:
         Misuse: it is not one SELECT.
     """
-    options = {"no_parameters": True, "stream_results": True, "yield_per": CHUNK}
+    streamed = lines is None or lines > CHUNK
+    options = {"no_parameters": True} | ({"stream_results": True, "yield_per": CHUNK} if streamed else {})
+    if streamed:
+        execute(connection, "session.whole_cursors")
     result = connection.exec_driver_sql(rendered(connection, sql, values), execution_options=options)
     described: Any = result.cursor.description
     return Answer(

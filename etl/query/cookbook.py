@@ -72,6 +72,11 @@ class Question:
             found[parameter.name] = _value(parameter, given.get(parameter.name, parameter.default), found)
         return found
 
+    def lines(self, values: Mapping[str, Any]) -> int | None:
+        """How many lines its answer has at most; None where its SQL does not say."""
+        most: int | None = values["most"] if self.sql.rstrip().endswith("LIMIT :most") else None
+        return most
+
 
 def _address(text: str) -> str:
     return str(ipaddress.ip_interface(text)).removesuffix("/32").removesuffix("/128")

@@ -61,7 +61,7 @@ def gather(
         span = {"since": since or whole.since or now, "until": until or whole.until or now}
         facts: Facts = {"created_at": now, **span}
         facts |= _rows(connection, span)
-        facts["network"] = network.gather(connection, span["since"], span["until"])
+        facts["network"] |= network.gather(connection, span["since"], span["until"])
         # a file that brought no row has no place in time but its own: an open end takes it in
         span = {"since": since or _EVER[0], "until": until or _EVER[1]}
         facts["files"] = _ask(connection, "files", **span)
@@ -110,6 +110,8 @@ def _rows(connection: Connection, span: Mapping[str, datetime]) -> Facts:
     meanings = {state.code: state.meaning for state in CONN_STATES}
     filled = {row["name"]: row["total"] for row in kinds.get("filled", [])}
     nullable = [name for name in (*STANDARD_NAMES, "extra") if name in filled]
+    claims = {row["name"]: row for row in kinds["claimed"]}
+    beyond = claims["beyond the wire"]
     return {
         "rows": total,
         "bucket": bucket,
@@ -121,6 +123,13 @@ def _rows(connection: Connection, span: Mapping[str, datetime]) -> Facts:
         "protocols": _shares(kinds.get("protocol", []), total),
         "services": _shares(kinds.get("service", []), total),
         "null_shares": [{"column": name, "share": 1 - filled[name] / total} for name in nullable if total],
+        "network": {
+            "claimed": {
+                "rows": beyond["total"] or 0,
+                "bytes": beyond["bytes"],
+                "payload": claims["payload"]["bytes"],
+            }
+        },
     }
 
 

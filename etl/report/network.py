@@ -16,7 +16,6 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from etl.database.statements import execute
 from etl.query import ask, cookbook, formats
 
 SHOWN = 10
@@ -48,10 +47,8 @@ SECTIONS = (
 
 
 def gather(connection: Connection, since: datetime, until: datetime) -> dict[str, Any]:
-    """The facts of the network half, in the caller's transaction: ``claimed``, ``bytes`` and ``sections``."""
-    span = {"since": since, "until": until}
+    """The facts of the network half, in the caller's transaction: ``bytes`` and ``sections``."""
     return {
-        "claimed": dict(execute(connection, "report.claimed", **span).mappings().one()),
         "bytes": _by_service(connection, since, until),
         "sections": [_section(connection, section, since, until) for section in SECTIONS],
     }
@@ -60,7 +57,9 @@ def gather(connection: Connection, since: datetime, until: datetime) -> dict[str
 def _section(connection: Connection, section: Section, since: datetime, until: datetime) -> dict[str, Any]:
     question = cookbook.load(section.question)
     values = question.values(section.given, since, until)
-    answer, empty = ask.peeked(ask.ask(connection, ask.named(connection, question), values))
+    answer, empty = ask.peeked(
+        ask.ask(connection, ask.named(connection, question), values, lines=question.lines(values))
+    )
     lines = (dict(zip(answer.columns, row, strict=True)) for row in answer.rows)
     if section.worst:
         rows = nlargest(SHOWN + 1, lines, key=itemgetter(section.worst))

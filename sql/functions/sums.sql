@@ -16,17 +16,27 @@ CREATE OR REPLACE FUNCTION zeek.hour_sums(since timestamptz, until timestamptz, 
 RETURNS SETOF zeek.conn_hour
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
 SELECT
-    of_hour, etl.rollup_key(conn.network_protocol), etl.rollup_key(conn.network_application),
-    conn.network_connection_state, etl.rollup_key(file.sensor), count(*),
-    sum(conn.src_bytes), sum(conn.dst_bytes), sum(conn.src_ip_bytes), sum(conn.dst_ip_bytes), sum(conn.src_packets),
-    sum(conn.dst_packets), sum(conn.network_missed_bytes)
-FROM zeek.conn
-INNER JOIN etl.file AS file ON conn.etl_file_id = file.etl_file_id
-WHERE
-    conn."@timestamp" >= since AND conn."@timestamp" < until
-    AND conn."@timestamp" >= of_hour AND conn."@timestamp" < of_hour + interval '1 hour'
+    of_hour, etl.rollup_key(sums.network_protocol), etl.rollup_key(sums.network_application),
+    sums.network_connection_state, etl.rollup_key(file.sensor), sum(sums.connections)::bigint, sum(sums.src_bytes),
+    sum(sums.dst_bytes), sum(sums.src_ip_bytes), sum(sums.dst_ip_bytes), sum(sums.src_packets), sum(sums.dst_packets),
+    sum(sums.network_missed_bytes)
+FROM (
+    -- by file first: the keys are then made, and the sensor looked up, for each sum instead of each row
+    SELECT
+        conn.network_protocol, conn.network_application, conn.network_connection_state, conn.etl_file_id,
+        count(*) AS connections, sum(conn.src_bytes) AS src_bytes, sum(conn.dst_bytes) AS dst_bytes,
+        sum(conn.src_ip_bytes) AS src_ip_bytes, sum(conn.dst_ip_bytes) AS dst_ip_bytes,
+        sum(conn.src_packets) AS src_packets, sum(conn.dst_packets) AS dst_packets,
+        sum(conn.network_missed_bytes) AS network_missed_bytes
+    FROM zeek.conn
+    WHERE
+        conn."@timestamp" >= since AND conn."@timestamp" < until
+        AND conn."@timestamp" >= of_hour AND conn."@timestamp" < of_hour + interval '1 hour'
+    GROUP BY conn.network_protocol, conn.network_application, conn.network_connection_state, conn.etl_file_id
+) AS sums
+INNER JOIN etl.file AS file ON sums.etl_file_id = file.etl_file_id
 GROUP BY
-    etl.rollup_key(conn.network_protocol), etl.rollup_key(conn.network_application), conn.network_connection_state,
+    etl.rollup_key(sums.network_protocol), etl.rollup_key(sums.network_application), sums.network_connection_state,
     etl.rollup_key(file.sensor)
 $$;
 

@@ -5,16 +5,29 @@
 -- param connections integer = 1: connections at least
 -- param most integer = 20: lines at most
 -- names: dst_ip_addr
+WITH longest AS MATERIALIZED (
+    SELECT src_ip_addr, dst_ip_addr, dst_port, network_protocol, sum(event_duration) AS seconds
+    FROM zeek.conn
+    WHERE
+        "@timestamp" >= CAST(:since AS timestamptz) AND "@timestamp" < CAST(:until AS timestamptz)
+        AND event_duration IS NOT NULL
+    GROUP BY src_ip_addr, dst_ip_addr, dst_port, network_protocol
+    HAVING count(*) >= :connections
+    -- to the millisecond: what sums of floats add behind it is noise
+    ORDER BY round(sum(event_duration) * 1000) DESC, src_ip_addr, dst_ip_addr, dst_port, network_protocol
+    LIMIT :most
+)
+
 SELECT
     src_ip_addr, dst_ip_addr, dst_port, network_protocol, count(*) AS connections,
-    round(sum(event_duration)::numeric, 3) AS seconds, round(max(event_duration)::numeric, 3) AS longest,
+    round(longest.seconds::numeric, 3) AS seconds, round(max(event_duration)::numeric, 3) AS longest,
     coalesce(sum(src_ip_bytes), 0) + coalesce(sum(dst_ip_bytes), 0) AS ip_bytes, min("@timestamp") AS first,
     max("@timestamp") AS last
-FROM zeek.conn
+FROM longest
+INNER JOIN zeek.conn USING (src_ip_addr, dst_ip_addr, dst_port, network_protocol)
 WHERE
     "@timestamp" >= CAST(:since AS timestamptz) AND "@timestamp" < CAST(:until AS timestamptz)
     AND event_duration IS NOT NULL
-GROUP BY src_ip_addr, dst_ip_addr, dst_port, network_protocol
-HAVING count(*) >= :connections
-ORDER BY seconds DESC, src_ip_addr, dst_ip_addr, dst_port, network_protocol
+GROUP BY src_ip_addr, dst_ip_addr, dst_port, network_protocol, longest.seconds
+ORDER BY round(longest.seconds * 1000) DESC, src_ip_addr, dst_ip_addr, dst_port, network_protocol
 LIMIT :most

@@ -8,8 +8,8 @@
 -- names: dst_ip_addr
 WITH recent AS MATERIALIZED (
     SELECT
-        dst_ip_addr, min("@timestamp") AS first_seen, count(*) AS connections, count(DISTINCT src_ip_addr) AS sources,
-        sum(src_ip_bytes) AS sent_ip_bytes, sum(dst_ip_bytes) AS received_ip_bytes, sum(src_bytes) AS sent_bytes
+        dst_ip_addr, min("@timestamp") AS first_seen, count(*) AS connections, sum(src_ip_bytes) AS sent_ip_bytes,
+        sum(dst_ip_bytes) AS received_ip_bytes, sum(src_bytes) AS sent_bytes
     FROM zeek.conn
     WHERE "@timestamp" >= CAST(:since AS timestamptz) AND "@timestamp" < CAST(:until AS timestamptz)
     GROUP BY dst_ip_addr
@@ -20,13 +20,32 @@ known AS MATERIALIZED (
     SELECT DISTINCT dst_ip_addr
     FROM zeek.conn
     WHERE "@timestamp" >= CAST(:known_since AS timestamptz) AND "@timestamp" < CAST(:since AS timestamptz)
+),
+
+fresh AS MATERIALIZED (
+    SELECT recent.*
+    FROM recent
+    LEFT JOIN known ON recent.dst_ip_addr = known.dst_ip_addr
+    WHERE known.dst_ip_addr IS NULL
+    ORDER BY recent.first_seen, recent.dst_ip_addr
+    LIMIT :most
+),
+
+pairs AS MATERIALIZED (
+    SELECT DISTINCT dst_ip_addr, src_ip_addr
+    FROM zeek.conn
+    INNER JOIN fresh USING (dst_ip_addr)
+    WHERE "@timestamp" >= CAST(:since AS timestamptz) AND "@timestamp" < CAST(:until AS timestamptz)
+),
+
+callers AS MATERIALIZED (
+    SELECT dst_ip_addr, count(*) AS sources FROM pairs GROUP BY dst_ip_addr
 )
 
 SELECT
-    recent.dst_ip_addr, recent.first_seen, recent.connections, recent.sources, recent.sent_ip_bytes,
-    recent.received_ip_bytes, recent.sent_bytes
-FROM recent
-LEFT JOIN known ON recent.dst_ip_addr = known.dst_ip_addr
-WHERE known.dst_ip_addr IS NULL
-ORDER BY recent.first_seen, recent.dst_ip_addr
+    dst_ip_addr, fresh.first_seen, fresh.connections, callers.sources, fresh.sent_ip_bytes, fresh.received_ip_bytes,
+    fresh.sent_bytes
+FROM fresh
+INNER JOIN callers USING (dst_ip_addr)
+ORDER BY fresh.first_seen, dst_ip_addr
 LIMIT :most

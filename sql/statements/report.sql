@@ -6,7 +6,8 @@ SELECT
 FROM etl.loaded_span;
 
 -- name: profile
--- One scan of the rows of the span; all charts of rows come from its groups.
+-- One scan of the rows of the span; all charts of rows come from its groups, and what rows claim: payload, and how
+-- much of it, in how many rows, is more than crossed the wire.
 WITH profile AS MATERIALIZED (
     SELECT
         date_trunc(:bucket, "@timestamp" AT TIME ZONE 'UTC') AS at,
@@ -16,6 +17,11 @@ WITH profile AS MATERIALIZED (
         count(*) AS total,
         sum(src_ip_bytes) AS bytes_out,
         sum(dst_ip_bytes) AS bytes_in,
+        count(*) FILTER (WHERE src_bytes > src_ip_bytes OR dst_bytes > dst_ip_bytes) AS claiming,
+        sum(greatest(src_bytes - src_ip_bytes, 0)) AS claimed_out,
+        sum(greatest(dst_bytes - dst_ip_bytes, 0)) AS claimed_in,
+        sum(src_bytes) AS payload_out,
+        sum(dst_bytes) AS payload_in,
         count(network_outer_vlan_id) AS network_outer_vlan_id,
         count(network_inner_vlan_id) AS network_inner_vlan_id,
         count(zeek_connection_tunnel_parents) AS zeek_connection_tunnel_parents,
@@ -74,21 +80,24 @@ SELECT
 FROM by_service
 GROUP BY 2
 UNION ALL
+SELECT
+    'claimed',
+    'beyond the wire',
+    CAST(sum(claiming) AS bigint),
+    coalesce(sum(claimed_out), 0) + coalesce(sum(claimed_in), 0)
+FROM profile
+UNION ALL
+SELECT 'claimed', 'payload', CAST(sum(total) AS bigint), coalesce(sum(payload_out), 0) + coalesce(sum(payload_in), 0)
+FROM profile
+UNION ALL
 SELECT 'filled', columns.key, CAST(sum(CAST(columns.value AS bigint)) AS bigint), NULL
 FROM profile, jsonb_each_text(to_jsonb(profile)) AS columns
-WHERE columns.key NOT IN ('at', 'state', 'protocol', 'service', 'total', 'bytes_out', 'bytes_in')
+WHERE
+    columns.key NOT IN (
+        'at', 'state', 'protocol', 'service', 'total', 'bytes_out', 'bytes_in', 'claiming', 'claimed_out',
+        'claimed_in', 'payload_out', 'payload_in'
+    )
 GROUP BY columns.key;
-
--- name: claimed
--- Rows that claim more payload than crossed the wire, by how many bytes, and the payload of all rows.
-SELECT
-    count(*) FILTER (WHERE src_bytes > src_ip_bytes OR dst_bytes > dst_ip_bytes) AS rows,
-    coalesce(
-        sum(greatest(src_bytes - src_ip_bytes, 0)::numeric + greatest(dst_bytes - dst_ip_bytes, 0)::numeric), 0
-    ) AS bytes,
-    coalesce(sum(coalesce(src_bytes, 0)::numeric + coalesce(dst_bytes, 0)::numeric), 0) AS payload
-FROM zeek.conn
-WHERE "@timestamp" >= CAST(:since AS timestamptz) AND "@timestamp" < CAST(:until AS timestamptz);
 
 -- name: files
 -- Files by state; in the span are those with rows in it, or else with a window in it.
