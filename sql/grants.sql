@@ -33,7 +33,7 @@ GRANT INSERT, UPDATE, DELETE ON etl.day_measure, etl.report, etl.problem TO conn
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA etl TO conn_loader;
 GRANT EXECUTE ON FUNCTION etl.ensure_partition(date), etl.begin_day(date), etl.finish_day(date) TO conn_loader;
 -- Rollups: a session that changes rows marks their hours, and every loader may recompute them.
-GRANT INSERT, DELETE ON etl.touched_hour, zeek.conn_hour, zeek.top_address TO conn_loader;
+GRANT INSERT, DELETE ON etl.touched_hour, zeek.conn_hour, zeek.top_address, zeek.destination_day TO conn_loader;
 GRANT UPDATE ON etl.sealed_day TO conn_loader;
 GRANT INSERT, DELETE ON zeek.network TO conn_loader;
 GRANT DELETE ON etl.retired_file TO conn_loader;

@@ -68,6 +68,8 @@ _SPECIAL = (
 """The networks of zeek.is_external (sql/functions/network.sql); a test compares the answers."""
 _ADDRESS = re.compile(r"\b(?:\w+\.)?\w*(?:ip_addr|_network)\b")
 """Columns that hold an address, by their names."""
+_ORDER = re.compile(r"ORDER BY(?:(?!\bSELECT\b|ORDER BY).)*?(?=\bLIMIT\b|\Z)", re.DOTALL)
+"""The order of the lines of an answer, or of those that LIMIT picks; windows and aggregates have theirs in brackets."""
 
 
 def needs_rows(question: Question) -> bool:
@@ -79,8 +81,7 @@ def text_of(question: Question) -> str:
     """The question's SQL for DuckDB, where addresses are text and would be ordered as such."""
     own = resource_dir("sql") / "queries" / "duckdb" / f"{question.name}.sql"
     sql = own.read_text(encoding="utf-8") if own.is_file() else question.sql
-    rest, by, order = sql.rpartition("ORDER BY")
-    return rest + by + _ADDRESS.sub(r"inet_key(\g<0>)", order)
+    return _ORDER.sub(lambda order: _ADDRESS.sub(r"inet_key(\g<0>)", order[0]), sql)
 
 
 def dataset(archive: Archive) -> ds.Dataset:

@@ -1,4 +1,7 @@
-"""Rollups: what each hour adds up to (``zeek.conn_hour``), and the top addresses of sealed days (``zeek.top_address``).
+"""Rollups: what hours add up to, and what sealed days had.
+
+``zeek.conn_hour`` has the sums of each hour; of each sealed day ``zeek.top_address`` has the top addresses and
+``zeek.destination_day`` all that were called.
 
 They stay right by marks. Each change of rows marks the hours in ``etl.touched_hour`` in the same transaction, and
 ``recompute`` works the marks off, one transaction an hour: it deletes the marks that it sees first and reads the rows
@@ -62,7 +65,7 @@ def recompute(connection: Connection, day: date | None = None) -> int:
 
 
 def refresh_tops(connection: Connection) -> int:
-    """Make the top addresses of sealed days that changed again; returns the number of days."""
+    """Make the top addresses and destinations of sealed days that changed again; returns the number of days."""
     with connection.begin():
         days = [row.day for row in execute(connection, "rollups.stale_tops")]
     pieces = OneByOne()
@@ -74,11 +77,13 @@ def refresh_tops(connection: Connection) -> int:
 
 
 def refresh_top(connection: Connection, day: date) -> None:
-    """Make the top addresses of one day again."""
+    """Make the top addresses and destinations of one day again."""
     with connection.begin():
         execute(connection, "rollups.top_is_fresh", day=day)
         execute(connection, "rollups.clear_top", day=day)
         execute(connection, "rollups.add_top", day=day, most=TOP)
+        execute(connection, "rollups.clear_destinations", day=day)
+        execute(connection, "rollups.add_destinations", day=day)
 
 
 def differences(connection: Connection) -> list[Difference]:
@@ -94,4 +99,6 @@ def differences(connection: Connection) -> list[Difference]:
         wrong = list(execute(connection, "rollups.top_sums", day=day))
         if wrong:
             found.append(Difference(when=day, what=f"zeek.top_address is wrong on {len(wrong)} addresses"))
+        if count := execute(connection, "rollups.destination_differences", day=day).scalar_one():
+            found.append(Difference(when=day, what=f"zeek.destination_day is wrong on {count} addresses"))
     return found

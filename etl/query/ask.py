@@ -122,7 +122,7 @@ def notes(connection: Connection, question: Question, values: Mapping[str, Any],
     found: list[str] = []
     if question.compares:
         begin, end = (values[name] for name in question.compares)
-        first = first_row(connection, begin, end, rollup=rollup)
+        first = first_row(connection, begin, end, rollup=True)
         if first is None:
             found.append(f"no rows are loaded from {begin} to {end}: there is nothing to compare with")
         elif first - begin >= timedelta(days=1):

@@ -130,41 +130,74 @@ $$;
 COMMENT ON FUNCTION etl.top_is_current(date) IS
 'Whether zeek.top_address has the addresses of this day as its rows have them now.';
 
-CREATE OR REPLACE FUNCTION zeek.daily_top(since timestamptz, until timestamptz) RETURNS SETOF zeek.top_address
+CREATE OR REPLACE FUNCTION etl.days_of(since timestamptz, until timestamptz)
+RETURNS TABLE (day date, rolled_up boolean)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-SELECT top.*
-FROM zeek.top_address AS top
-WHERE
-    top.day BETWEEN etl.day_of(since) AND etl.day_of(until - interval '1 microsecond')
-    AND (
-        EXISTS (SELECT FROM etl.retired_day AS retired WHERE retired.day = top.day)
-        OR (
-            etl.day_start(top.day) >= since AND etl.day_start(top.day + 1) <= until AND etl.top_is_current(top.day)
-        )
+SELECT
+    days.day,
+    EXISTS (SELECT FROM etl.retired_day AS retired WHERE retired.day = days.day)
+    OR (
+        etl.day_start(days.day) >= since AND etl.day_start(days.day + 1) <= until AND etl.top_is_current(days.day)
     )
-UNION ALL
-SELECT fresh.*
 FROM (
-    SELECT etl.day_of(greatest(since, loaded.first_row)) + days.number AS day
+    SELECT retired.day
+    FROM etl.retired_day AS retired
+    WHERE retired.day BETWEEN etl.day_of(since) AND etl.day_of(until - interval '1 microsecond')
+    UNION
+    SELECT etl.day_of(greatest(since, loaded.first_row)) + days.number
     FROM (SELECT min(min_timestamp) AS first_row, max(max_timestamp) AS last_row FROM etl.file) AS loaded
     CROSS JOIN LATERAL generate_series(
         0,
         etl.day_of(least(until - interval '1 microsecond', loaded.last_row))
         - etl.day_of(greatest(since, loaded.first_row))
     ) AS days (number)
-) AS due
-CROSS JOIN LATERAL zeek.address_sums(since, until, due.day) AS fresh
-WHERE
-    (fresh.rank_by_bytes <= 100 OR fresh.rank_by_connections <= 100)
-    AND NOT EXISTS (SELECT FROM etl.retired_day AS retired WHERE retired.day = due.day)
-    AND NOT (
-        etl.day_start(due.day) >= since AND etl.day_start(due.day + 1) <= until AND etl.top_is_current(due.day)
-    )
+) AS days (day)
+$$;
+
+COMMENT ON FUNCTION etl.days_of(timestamptz, timestamptz) IS
+'The UTC days of a span that may have rows, and those that retention dropped. rolled_up: zeek.top_address and
+zeek.destination_day answer for the day; else its rows do, because it is not sealed, is due, or is cut by the span.';
+
+CREATE OR REPLACE FUNCTION zeek.daily_top(since timestamptz, until timestamptz) RETURNS SETOF zeek.top_address
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+SELECT top.*
+FROM etl.days_of(since, until) AS days
+INNER JOIN zeek.top_address AS top ON days.day = top.day
+WHERE days.rolled_up
+UNION ALL
+SELECT fresh.*
+FROM etl.days_of(since, until) AS days
+CROSS JOIN LATERAL zeek.address_sums(since, until, days.day) AS fresh
+WHERE NOT days.rolled_up AND (fresh.rank_by_bytes <= 100 OR fresh.rank_by_connections <= 100)
 $$;
 
 COMMENT ON FUNCTION zeek.daily_top(timestamptz, timestamptz) IS
 'zeek.top_address for a span, always current: days that are not sealed, that are due or that the span cuts are computed
 from the rows.';
+
+CREATE OR REPLACE FUNCTION zeek.destinations(since timestamptz, until timestamptz)
+RETURNS SETOF zeek.destination_day
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+SELECT known.*
+FROM etl.days_of(since, until) AS days
+INNER JOIN zeek.destination_day AS known ON days.day = known.day
+WHERE days.rolled_up
+UNION ALL
+SELECT days.day, fresh.dst_ip_addr
+FROM etl.days_of(since, until) AS days
+CROSS JOIN LATERAL (
+    SELECT DISTINCT conn.dst_ip_addr
+    FROM zeek.conn
+    WHERE
+        conn."@timestamp" >= since AND conn."@timestamp" < until
+        AND conn."@timestamp" >= etl.day_start(days.day) AND conn."@timestamp" < etl.day_start(days.day + 1)
+) AS fresh
+WHERE NOT days.rolled_up
+$$;
+
+COMMENT ON FUNCTION zeek.destinations(timestamptz, timestamptz) IS
+'zeek.destination_day for a span, always current: days that are not sealed, that are due or that the span cuts are
+computed from the rows. Days that retention dropped are in it.';
 
 CREATE OR REPLACE FUNCTION zeek.regularity(quartiles double precision [], mad double precision)
 RETURNS double precision

@@ -1,7 +1,8 @@
 -- question: Which destinations were called for the first time?
 -- answer: One line a destination that was called in the span and not between known_since and its beginning, the
 --   earliest first call first. sent_ip_bytes and received_ip_bytes: what crossed the wire; sent_bytes: payload. Rows
---   that begin shortly before the span make much look new: the answer says how far they go back.
+--   that begin shortly before the span make much look new: the answer says how far they go back. Sealed days, dropped
+--   ones too, come from the rollup zeek.destination_day, other days and days that the span cuts from the rows.
 -- param known_since timestamptz = since - 30 days: what was called from here on is not new
 -- param most integer = 1000: lines at most
 -- compares: known_since since
@@ -15,11 +16,9 @@ WITH recent AS MATERIALIZED (
     GROUP BY dst_ip_addr
 ),
 
--- apart, and not for each row of recent: Citus has no such subqueries
 known AS MATERIALIZED (
     SELECT DISTINCT dst_ip_addr
-    FROM zeek.conn
-    WHERE "@timestamp" >= CAST(:known_since AS timestamptz) AND "@timestamp" < CAST(:since AS timestamptz)
+    FROM zeek.destinations(CAST(:known_since AS timestamptz), CAST(:since AS timestamptz))
 ),
 
 fresh AS MATERIALIZED (

@@ -42,7 +42,7 @@ BEGIN
         FROM pg_proc
         WHERE
             pronamespace = 'zeek'::regnamespace
-            AND proname IN ('hour_sums', 'hourly', 'address_sums', 'daily_top')
+            AND proname IN ('hour_sums', 'hourly', 'address_sums', 'daily_top', 'destinations')
             AND prolang = (SELECT oid FROM pg_language WHERE lanname = 'sql')
     LOOP
         EXECUTE regexp_replace(

@@ -19,6 +19,8 @@ CREATE MACRO zeek.regularity(quartiles, mad) AS (
     + CASE WHEN quartiles[2] = 0 THEN CAST(mad = 0 AS integer) ELSE greatest(0, 1 - mad / quartiles[2]) END
 ) / 2;
 CREATE VIEW zeek.conn AS SELECT * REPLACE (CAST(extra AS json) AS extra) FROM archived;
+CREATE MACRO zeek.destinations(since, until) AS TABLE
+SELECT DISTINCT dst_ip_addr FROM zeek.conn WHERE "@timestamp" >= since AND "@timestamp" < until;
 CREATE VIEW zeek.conn_service AS
 SELECT
     ltrim(services.service, '-') AS service, starts_with(services.service, '-') AS given_up, services.position AS

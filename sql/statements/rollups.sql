@@ -49,17 +49,17 @@ INSERT INTO zeek.conn_hour
 SELECT * FROM zeek.hour_sums(CAST(:hour AS timestamptz), CAST(:next_hour AS timestamptz), CAST(:hour AS timestamptz));
 
 -- name: top_is_stale
--- The top addresses of a sealed day are due.
+-- The top addresses and destinations of a sealed day are due.
 UPDATE etl.sealed_day SET top_stale = true WHERE day = :day AND NOT top_stale;
 
 -- name: stale_tops
--- Sealed days whose top addresses are due.
+-- Sealed days whose top addresses and destinations are due.
 SELECT day FROM etl.sealed_day
 WHERE top_stale AND NOT EXISTS (SELECT FROM etl.retired_day AS retired WHERE retired.day = sealed_day.day)
 ORDER BY day;
 
 -- name: top_is_fresh
--- The top addresses of a sealed day are current.
+-- The top addresses and destinations of a sealed day are current.
 UPDATE etl.sealed_day SET top_stale = false WHERE day = :day;
 
 -- name: clear_top
@@ -75,6 +75,18 @@ FROM
         etl.day_start(CAST(:day AS date)), etl.day_start(CAST(:day AS date) + 1), CAST(:day AS date)
     )
 WHERE rank_by_bytes <= :most OR rank_by_connections <= :most;
+
+-- name: clear_destinations
+-- Delete the destinations of a day.
+DELETE FROM zeek.destination_day WHERE day = :day;
+
+-- name: add_destinations
+-- The destinations of a day.
+INSERT INTO zeek.destination_day (day, dst_ip_addr)
+SELECT DISTINCT CAST(:day AS date), dst_ip_addr
+FROM zeek.conn
+WHERE
+    "@timestamp" >= etl.day_start(CAST(:day AS date)) AND "@timestamp" < etl.day_start(CAST(:day AS date) + 1);
 
 -- name: differences
 -- Hours whose rollup is not the sum of their rows; hours that are due and retired days are left out.
@@ -123,7 +135,7 @@ GROUP BY wrong.hour
 ORDER BY wrong.hour;
 
 -- name: checkable_tops
--- Sealed days whose top addresses should be right now.
+-- Sealed days whose top addresses and destinations should be right now.
 SELECT sealed.day
 FROM etl.sealed_day AS sealed
 WHERE
@@ -162,3 +174,14 @@ WHERE
         sums.connections, sums.src_ip_bytes, sums.dst_ip_bytes, sums.src_bytes, sums.dst_bytes,
         sums.network_missed_bytes
     );
+
+-- name: destination_differences
+-- Addresses that were called on a day and are not in its rollup, or the other way round.
+SELECT count(*)
+FROM (SELECT dst_ip_addr FROM zeek.destination_day WHERE day = :day) AS known
+FULL JOIN (
+    SELECT DISTINCT conn.dst_ip_addr
+    FROM zeek.conn
+    WHERE conn."@timestamp" >= etl.day_start(:day) AND conn."@timestamp" < etl.day_start(CAST(:day AS date) + 1)
+) AS called ON known.dst_ip_addr = called.dst_ip_addr
+WHERE known.dst_ip_addr IS NULL OR called.dst_ip_addr IS NULL;

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -135,8 +136,9 @@ def test_a_rollup_that_is_wrong_is_found_and_made_anew(
         hour=NINE,
     )
     ask("UPDATE zeek.top_address SET connections = 77 WHERE ip_addr = '192.0.2.7'")
+    ask("UPDATE zeek.destination_day SET dst_ip_addr = '192.0.2.8' WHERE dst_ip_addr = '192.0.2.7'")
     found = [fault.path for fault in faults()]
-    assert found == ["2026-03-01 09:00:00+00:00", "2026-03-01"]
+    assert found == ["2026-03-01 09:00:00+00:00", "2026-03-01", "2026-03-01"]
     assert maintenance.refresh(store, everything=True) == (3, 1)
     assert faults() == []
 
@@ -154,6 +156,40 @@ def test_top_addresses_follow_rows_that_come_late(
     assert maintenance.refresh(store) == (1, 1)
     assert ask(top) == [(20, 1)]
     assert faults() == []
+
+
+def test_destinations_are_those_of_the_rows_whatever_is_sealed_cut_due_or_dropped(
+    store: Store, ask: Ask, faults: Faults, tmp_path: Path
+) -> None:
+    day = timedelta(days=1)
+
+    def known(since: datetime = NINE - 30 * day, until: datetime = NINE + day) -> list[str]:
+        asked = "SELECT DISTINCT host(dst_ip_addr) FROM zeek.destinations(:since, :until) ORDER BY 1"
+        return [address for (address,) in ask(asked, since=since, until=until)]
+
+    assert known() == []
+    early = flow(1, ts=(NINE - day).timestamp(), id_resp_h="192.0.2.1")
+    load(store, tmp_path, "1", [early, flow(2, ts=NINE.timestamp(), id_resp_h="192.0.2.2")])
+    assert known() == ["192.0.2.1", "192.0.2.2"]
+    maintenance.seal(store)
+    assert ask("SELECT day, host(dst_ip_addr) FROM zeek.destination_day ORDER BY day") == [
+        (date(2026, 2, 28), "192.0.2.1"),
+        (date(2026, 3, 1), "192.0.2.2"),
+    ]
+    assert known() == ["192.0.2.1", "192.0.2.2"]
+    assert known(until=NINE) == ["192.0.2.1"]  # the span cuts the day before its only row
+    load(store, tmp_path, "2", [flow(3, ts=NINE.timestamp(), id_resp_h="192.0.2.3")])
+    assert known() == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]  # the day is due
+    assert maintenance.refresh(store) == (1, 1)
+    assert known() == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+    assert faults() == []
+    maintenance.drop(store, {date(2026, 2, 28): "test"})
+    assert known() == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+    assert faults() == []
+
+
+def load(store: Store, folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
+    pipeline.ingest(store, [str(write(folder / f"conn.{name}.log", tsv(rows)))])
 
 
 def test_unset_counters_stay_unset_and_wild_ones_add_up(store: Store, ask: Ask, tmp_path: Path) -> None:

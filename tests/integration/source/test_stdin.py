@@ -163,7 +163,7 @@ def peak(blank_mib: int, folder: Path) -> int:
         process.stdin.write(json_lines(flows(100)))
         for _ in range(blank_mib):
             process.stdin.write(b"\n" * (1 << 20))
-        out, said = process.communicate(timeout=120)
+        out, said = process.communicate(timeout=250)
     assert json.loads(out)["results"][0]["rows_read"] == 100
     return int(said.split()[-1])
 
