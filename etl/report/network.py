@@ -6,16 +6,23 @@ Each section names its question, so that a reader can ask it again and go on fro
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from heapq import nlargest
 from itertools import islice
 from operator import itemgetter
+from queue import SimpleQueue
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from etl.database.statements import execute
+from etl.errors import DatabaseAway
 from etl.query import ask, cookbook, formats
 
 SHOWN = 10
@@ -47,14 +54,50 @@ SECTIONS = (
 
 
 def gather(connection: Connection, since: datetime, until: datetime) -> dict[str, Any]:
-    """The facts of the network half, in the caller's transaction: ``bytes`` and ``sections``."""
-    return {
-        "bytes": _by_service(connection, since, until),
-        "sections": [_section(connection, section, since, until) for section in SECTIONS],
-    }
+    """The facts of the network half, in the caller's transaction: ``bytes`` and ``sections``.
+
+    Two sessions answer the questions: PostgreSQL groups by many keys on one processor only.
+    """
+    asked: list[Callable[[Connection], Any]] = [
+        partial(_section, section=section, since=since, until=until) for section in SECTIONS
+    ]
+    with _beside(connection) as sessions, ThreadPoolExecutor(len(sessions)) as threads:
+        free: SimpleQueue[Connection] = SimpleQueue()
+        for session in sessions:
+            free.put(session)
+        *sections, by_service = threads.map(
+            partial(_answer, free), [*asked, partial(_by_service, since=since, until=until)]
+        )
+    return {"bytes": by_service, "sections": sections}
 
 
-def _section(connection: Connection, section: Section, since: datetime, until: datetime) -> dict[str, Any]:
+@contextmanager
+def _beside(connection: Connection) -> Iterator[list[Connection]]:
+    """This session, and where the server has room for it one more that sees the same state of the database."""
+    exported = execute(connection, "session.export_snapshot").scalar_one()
+    with ExitStack() as stack:
+        sessions = [connection]
+        with suppress(DatabaseAway, sa.exc.OperationalError):
+            other = stack.enter_context(connection.engine.connect())
+            stack.enter_context(other.begin())
+            execute(other, "session.snapshot")
+            execute(other, "session.import_snapshot", exported=exported)
+            execute(other, "session.read_only")
+            execute(other, "session.roomy")
+            sessions.append(other)
+        yield sessions
+
+
+def _answer(free: SimpleQueue[Connection], question: Callable[[Connection], Any]) -> Any:
+    """Ask with a session that is free: there are as many as threads."""
+    session = free.get()
+    try:
+        return question(session)
+    finally:
+        free.put(session)
+
+
+def _section(connection: Connection, *, section: Section, since: datetime, until: datetime) -> dict[str, Any]:
     question = cookbook.load(section.question)
     values = question.values(section.given, since, until)
     answer, empty = ask.peeked(
@@ -77,7 +120,7 @@ def _section(connection: Connection, section: Section, since: datetime, until: d
     }
 
 
-def _by_service(connection: Connection, since: datetime, until: datetime) -> list[dict[str, Any]]:
+def _by_service(connection: Connection, *, since: datetime, until: datetime) -> list[dict[str, Any]]:
     """IP bytes of each hour (of each day where the span is long) and service, the smaller services as one."""
     question = cookbook.load("bytes_by_hour_and_service")
     answer = ask.ask(connection, question.sql, question.values({}, since, until))

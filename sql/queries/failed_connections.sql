@@ -14,11 +14,25 @@ WITH failing AS MATERIALIZED (
 )
 
 SELECT
-    src_ip_addr, dst_ip_addr, dst_port, network_protocol, failing.failed, count(*) AS attempts,
-    round(failing.failed::numeric / count(*), 3) AS share
-FROM failing
-INNER JOIN zeek.conn USING (src_ip_addr, dst_ip_addr, dst_port, network_protocol)
-WHERE "@timestamp" >= CAST(:since AS timestamptz) AND "@timestamp" < CAST(:until AS timestamptz)
-GROUP BY src_ip_addr, dst_ip_addr, dst_port, network_protocol, failing.failed
-ORDER BY failing.failed DESC, src_ip_addr, dst_ip_addr, dst_port, network_protocol
+    src_ip_addr, dst_ip_addr, dst_port, network_protocol,
+    count(*) FILTER (
+        WHERE network_connection_state IN ('S0', 'REJ', 'RSTOS0', 'RSTRH', 'SH', 'SHR')
+    ) AS failed,
+    count(*) AS attempts,
+    round(
+        count(*) FILTER (
+            WHERE network_connection_state IN ('S0', 'REJ', 'RSTOS0', 'RSTRH', 'SH', 'SHR')
+        )::numeric / count(*), 3
+    ) AS share
+FROM zeek.conn
+WHERE
+    "@timestamp" >= CAST(:since AS timestamptz) AND "@timestamp" < CAST(:until AS timestamptz)
+    -- IS TRUE keeps it from becoming a join, by the index of an address that most rows may have
+    AND (
+        (src_ip_addr, dst_ip_addr, dst_port, network_protocol) IN (
+            SELECT src_ip_addr, dst_ip_addr, dst_port, network_protocol FROM failing
+        )
+    ) IS TRUE
+GROUP BY src_ip_addr, dst_ip_addr, dst_port, network_protocol
+ORDER BY failed DESC, src_ip_addr, dst_ip_addr, dst_port, network_protocol
 LIMIT :most

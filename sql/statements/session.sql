@@ -77,6 +77,14 @@ SET lock_timeout = 0;
 -- All statements of this transaction see one state of the database.
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; -- noqa: PRS
 
+-- name: export_snapshot
+-- What another session needs in order to see the same state of the database.
+SELECT pg_export_snapshot();
+
+-- name: import_snapshot
+-- See what the session sees that exported this, as long as its transaction lasts.
+SET TRANSACTION SNAPSHOT :exported; -- noqa: PRS
+
 -- name: whole_cursors
 -- Cursors of this transaction are read to their end: they are planned like any statement.
 SET LOCAL cursor_tuple_fraction = 1;

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from etl import pipeline, report
+from etl.database.statements import execute
 from etl.database.store import Store
+from etl.report.network import gather
+from tests.integration.conftest import Ask
 from tests.logs import flow, flows, tsv, write
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -57,3 +61,29 @@ def test_an_empty_span_has_no_network_half(loaded: Store) -> None:
         made = report.build(connection, datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 2, tzinfo=UTC))
     assert 'id="network"' not in made.html
     assert made.facts["network"]["claimed"]["rows"] == 0
+
+
+def test_a_login_that_may_have_one_session_gets_the_same_report(
+    loaded: Store, ask: Ask, database_url: str
+) -> None:
+    with loaded.session() as connection:
+        expected = report.build(connection).facts["network"]
+    ask("CREATE ROLE only_one LOGIN CONNECTION LIMIT 1 IN ROLE conn_reader")
+    url = make_url(database_url).set(username="only_one").render_as_string(hide_password=False)
+    try:
+        with Store.open(url, loaded.settings).session() as connection:
+            assert report.build(connection).facts["network"] == expected
+    finally:
+        ask("DROP ROLE only_one")
+
+
+def test_both_sessions_see_the_rows_of_one_moment(loaded: Store, ask: Ask) -> None:
+    with loaded.session() as connection, connection.begin():
+        execute(connection, "session.snapshot")
+        before = connection.exec_driver_sql("SELECT count(*) FROM zeek.conn").scalar_one()
+        ask("DELETE FROM zeek.conn")
+        network = gather(connection, DAY, DAY + timedelta(days=1))
+    talked = next(part for part in network["sections"] if part["question"] == "long_pairs")
+    assert before == 33
+    assert talked["rows"] != []
+    assert network["bytes"] != []
