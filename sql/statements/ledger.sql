@@ -52,8 +52,7 @@ WHERE file.path = found.path AND file.size = found.size AND file.mtime = found.m
 -- The ledger's row of each file that it knows by path, size and mtime.
 SELECT
     file.etl_file_id, file.path, file.size, file.mtime, file.sensor, file.window_start, file.window_end,
-    file.state, file.kind, file.reason, file.batch_id, file.mapping_version, file.rows_read, file.rows_loaded,
-    file.rows_duplicate, file.rows_quarantined, file.run_id, file.digest, file.first_seen
+    file.state, file.kind, file.reason, file.batch_id, file.mapping_version, file.digest, file.first_seen
 FROM
     unnest(CAST(:paths AS text []), CAST(:sizes AS bigint []), CAST(:mtimes AS timestamptz []))
         AS found (path, size, mtime)
