@@ -79,9 +79,10 @@ def prepare(batch: Batch, budget: ErrorBudget, max_new_days: int, read_raw: RawL
 
 
 def make_days(connection: Connection, days: Iterable[date]) -> None:
-    """Make missing partitions, each in a separate transaction."""
+    """Make missing partitions, each in a separate transaction; that of their rows makes sure that they last."""
     for day in days:
         with connection.begin():
+            execute(connection, "session.hurry")
             execute(connection, "publish.ensure_partition", day=day)
 
 
