@@ -17,7 +17,7 @@ from benchmarks import results
 from benchmarks.server import database, server
 from samples.writing import write_conn_log
 
-SECOND_RUN_LIMIT = 5.0
+SECOND_RUN_LIMIT = 3.0
 START = datetime(2024, 1, 1, tzinfo=UTC)
 COMMAND = str(Path(sys.executable).with_name("conn-etl"))
 

@@ -133,7 +133,7 @@ class Settings(BaseSettings):
     )
 
     batch_bytes: ByteSize = Field(ByteSize(256 * MIB), gt=0, description="largest batch, in compressed bytes")
-    batch_files: int = Field(2_000, gt=0, description="most files in a batch")
+    batch_files: int = Field(5_000, gt=0, description="most files in a batch")
     max_batches: int = Field(1_000, gt=0, le=1_024, description="most batches in one DAG run")
 
     block_rows: int = Field(250_000, gt=0, description="rows read at a time; memory use follows this number")

@@ -172,11 +172,25 @@ def buckets_of(digests: Iterable[bytes]) -> list[int]:
 
 def lock_digests(connection: Connection, digests: Iterable[bytes]) -> None:
     """Lock what decides which of several files with the same bytes is the first."""
-    for bucket in buckets_of(digests):
-        _wait_for(connection, "digests", Holders(DIGESTS, [bucket]), buckets=[bucket])
+    buckets = buckets_of(digests)
+    if not _all_taken(connection, "try_digests", buckets=buckets):
+        for bucket in buckets:
+            _wait_for(connection, "digests", Holders(DIGESTS, [bucket]), buckets=[bucket])
 
 
 def lock_days(connection: Connection, days: Iterable[date]) -> None:
-    """Lock UTC days, one statement each: a single one does not promise an order."""
-    for day in sorted(set(days)):
-        _wait_for(connection, "days", Holders(DAYS, [(day - _EPOCH).days]), days=[day])
+    """Lock UTC days; where one has to be waited for, one statement each: a single one does not promise an order."""
+    ascending = sorted(set(days))
+    if not _all_taken(connection, "try_days", days=ascending):
+        for day in ascending:
+            _wait_for(connection, "days", Holders(DAYS, [(day - _EPOCH).days]), days=[day])
+
+
+def _all_taken(connection: Connection, name: str, **keys: Any) -> bool:
+    """Whether all of these locks were free and are held now; else none is: who waits must hold none out of order."""
+    savepoint = connection.begin_nested()
+    if execute(connection, f"locks.{name}", **keys).scalar_one():
+        savepoint.commit()
+        return True
+    savepoint.rollback()
+    return False

@@ -7,11 +7,9 @@ Around the migrations: ``sql/roles.sql`` before them; after them ``sql/functions
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from psycopg2 import sql
 from sqlalchemy.engine import Connection, Engine
 
@@ -31,16 +29,18 @@ OPEN_FUNCTIONS = (
 _NEWER = "install the conn-etl that made it, or a newer one"
 
 
-def _config(connection: Connection | None = None) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(resource_dir("sql") / "migrations"))
-    config.attributes["connection"] = connection
-    return config
+def versions() -> list[str]:
+    """The versions that this code knows, the oldest first: the numbers of the files in ``sql/migrations``."""
+    return sorted(path.name.partition("_")[0] for path in _migrations().glob("*.sql"))
 
 
 def newest_version() -> str:
     """The version that this code needs."""
-    return str(ScriptDirectory.from_config(_config()).get_current_head())
+    return versions()[-1]
+
+
+def _migrations() -> Path:
+    return resource_dir("sql") / "migrations"
 
 
 def current_version(connection: Connection) -> str | None:
@@ -101,12 +101,8 @@ def require_version(connection: Connection) -> None:
         )
     raise errors.EnvironmentProblem(
         f"the database has schema version {found}, this code needs {needed}",
-        hint="run `conn-etl migrate`" if _is_known(found) else _NEWER,
+        hint="run `conn-etl migrate`" if found in versions() else _NEWER,
     )
-
-
-def _is_known(version: str) -> bool:
-    return version in {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
 def migrate(engine: Engine, *, version: str = "head", distribute: bool = False) -> str:
@@ -144,9 +140,9 @@ def _migrate(connection: Connection, version: str, *, distribute: bool) -> str:
     """The caller's transaction, in which the roles are there."""
     execute(connection, "session.act_as_owner_here")
     execute(connection, "session.make_schema")
-    if (found := current_version(connection)) is not None and not _is_known(found):
+    if (found := current_version(connection)) is not None and found not in versions():
         raise errors.EnvironmentProblem(f"the database has schema version {found}", hint=_NEWER)
-    command.upgrade(_config(connection), version)
+    _upgrade(connection, version)
     if version == "head":
         _run_folder(connection, "functions")
         _describe(connection)
@@ -157,6 +153,16 @@ def _migrate(connection: Connection, version: str, *, distribute: bool) -> str:
             citus.distribute(connection)
         citus.adapt(connection)
     return str(current_version(connection))
+
+
+def _upgrade(connection: Connection, version: str) -> None:
+    from alembic import command  # each command looks at the version, and few migrate
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_migrations()))
+    config.attributes["connection"] = connection
+    command.upgrade(config, version)
 
 
 def _warn_of_open_functions(connection: Connection) -> None:

@@ -118,6 +118,11 @@ def known(connection: Connection, found: Sequence[FoundFile]) -> list[sa.Row[Any
     return [rows.get((file.path, file.size, file.mtime)) for file in found]
 
 
+def is_registered(file: FoundFile, row: sa.Row[Any]) -> bool:
+    """Whether ``register`` would leave the ledger's row of a file as it is."""
+    return _place(row) == _place(file)
+
+
 def register(connection: Connection, found: Sequence[FoundFile]) -> list[sa.Row[Any]]:
     """Enter files that are new, correct sensor and window of the known ones, and return the row of each, in order.
 
@@ -125,9 +130,7 @@ def register(connection: Connection, found: Sequence[FoundFile]) -> list[sa.Row[
     """
     before = known(connection, found)
     new = [file for file, row in zip(found, before, strict=True) if row is None]
-    moved = [f for f, row in zip(found, before, strict=True) if row is not None and _place(row) != _place(f)]
-    if not new and not moved:
-        return [row for row in before if row is not None]
+    moved = [f for f, row in zip(found, before, strict=True) if row is not None and not is_registered(f, row)]
     with connection.begin():
         for name, files in (("ledger.look_again", new), ("ledger.register", new), ("ledger.place", moved)):
             if files:

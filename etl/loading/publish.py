@@ -79,9 +79,10 @@ def prepare(batch: Batch, budget: ErrorBudget, max_new_days: int, read_raw: RawL
 
 
 def make_days(connection: Connection, days: Iterable[date]) -> None:
-    """Make missing partitions, each in a separate transaction."""
+    """Make missing partitions, each in a separate transaction; that of their rows makes sure that they last."""
     for day in days:
         with connection.begin():
+            execute(connection, "session.hurry")
             execute(connection, "publish.ensure_partition", day=day)
 
 
@@ -214,15 +215,12 @@ def _result(outcome: FileOutcome, counts: Counts) -> ledger.Result:
 
 
 def _settle_older(connection: Connection, chosen: Sequence[int], refused: Sequence[int]) -> None:
-    """What becomes of older states of the same paths, and of columns that were not seen before."""
-    settled = [*chosen, *refused]
-    for name, ids in (
-        ("ledger.supersede", chosen),
-        ("ledger.note_columns", chosen),
-        ("ledger.close_superseded", settled),
-        ("ledger.pass_over", settled),
-    ):
-        execute(connection, name, ids=ids)
+    """What becomes of older versions of the same paths, and of columns that were not seen before."""
+    execute(connection, "ledger.note_columns", ids=chosen)
+    if versions := list(execute(connection, "ledger.older_versions", ids=[*chosen, *refused])):
+        newer, older = zip(*versions, strict=True)
+        for name in ("ledger.supersede", "ledger.close_superseded", "ledger.pass_over"):
+            execute(connection, name, newer=list(newer), older=list(older), loaded=chosen)
     if chosen and execute(connection, "quarantine.awaits_replacement").first() is not None:
         execute(connection, "quarantine.replaced")
 

@@ -43,7 +43,7 @@ _CONTAINER_STREAMS = frozenset({"stdout", "stderr"})
 
 
 class Names:
-    """Resolves source columns to Zeek fields; one per file, since it remembers."""
+    """Resolves source columns to Zeek fields, and remembers the answers; files may share one."""
 
     def __init__(
         self,

@@ -166,7 +166,7 @@ def _entered(
         if not ready[-1]:
             result.incomplete.append(_incomplete(file, now, first_seen, settings))
         judged.append(file if taken or not ready[-1] else _with_twin(file))
-    judged, rows = _registered(connection, judged)
+    judged, rows = _registered(connection, judged, before)
     result.given += [row.etl_file_id for row in rows]
     result.usable += [r.etl_file_id for f, r in zip(judged, rows, strict=True) if f.skip_reason is None]
     _turn_down(connection, judged, rows, request.run_id)
@@ -175,17 +175,23 @@ def _entered(
     return [(f, r) for f, r in chosen if FileState(r.state).is_open or r.etl_file_id in again]
 
 
-def _registered(connection: Connection, files: Sequence[FoundFile]) -> tuple[list[FoundFile], list[Row]]:
-    """Enter the files; one that the ledger refuses as it is stands in it under a shortened path, with the reason."""
-    rows: dict[str, Row] = {}
+def _registered(
+    connection: Connection, files: Sequence[FoundFile], before: Sequence[Row | None]
+) -> tuple[list[FoundFile], list[Row]]:
+    """Enter the files; one that the ledger refuses as it is stands in it under a shortened path, with the reason.
+
+    before: the rows that the ledger has of them.
+    """
+    known = zip(files, before, strict=True)
+    rows = {file.path: row for file, row in known if row is not None and ledger.is_registered(file, row)}
 
     def register(some: Sequence[FoundFile]) -> None:
         rows.update(zip([file.path for file in some], ledger.register(connection, some), strict=True))
 
     entered = [_shortened(file) if len(file.path.encode()) > ledger.PATH_BYTES else file for file in files]
-    if not entered:
-        return [], []
-    refused = {failure.item.path: failure.error for failure in single_out(entered, register)}
+    missing = [file for file in entered if file.path not in rows]
+    failures = single_out(missing, register) if missing else []
+    refused = {failure.item.path: failure.error for failure in failures}
     for path, error in refused.items():
         log.error("%s: the ledger refuses it", path, exc_info=error)
     entered = [

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
         ExpectationValidationResult,
     )
 
+_UNUSED = ("altair", "boto3", "jsonschema", "scipy.stats")
+"""It is imported with these, for rules, pages and sources that we do not have."""
 _numbers = itertools.count()
 _import_lock = threading.Lock()
 
@@ -39,8 +41,8 @@ def load() -> None:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     # It logs some 200 lines while it is imported, and each error with its traceback, which reaches us as an exception.
     logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
-    # one thread imports, the others wait; statistics and charts are for rules and pages that we do not have
-    with _import_lock, without_collection(), loaded_on_first_use("altair", "scipy.stats"):
+    # one thread imports, the others wait
+    with _import_lock, without_collection(), loaded_on_first_use(*_UNUSED):
         import great_expectations  # noqa: F401, TID251  here it is allowed
 
     logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.CRITICAL)

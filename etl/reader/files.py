@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import BinaryIO
 
 import polars as pl
@@ -292,7 +293,15 @@ def _lines(chunks: Iterable[Chunk], numbers: Collection[int], options: ReadOptio
 
 
 def _names(options: ReadOptions) -> Names:
-    return Names(options.aliases, alias_sets=options.alias_sets, conn_streams=options.conn_streams)
+    return _names_of(tuple(options.aliases.items()), options.alias_sets, options.conn_streams)
+
+
+@lru_cache(maxsize=8)
+def _names_of(
+    aliases: tuple[tuple[str, str], ...], alias_sets: tuple[str, ...], conn_streams: tuple[str, ...]
+) -> Names:
+    """Files that are read alike share them: to make them costs more than to read a small file."""
+    return Names(dict(aliases), alias_sets=alias_sets, conn_streams=conn_streams)
 
 
 def _source(detected: Detected, names: Names) -> TsvSource | JsonSource:

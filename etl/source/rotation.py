@@ -173,6 +173,7 @@ def _lasting(start: datetime | None, interval: timedelta | None) -> Window:
     return start, start + interval if start and interval else None
 
 
+@lru_cache(maxsize=1024)  # one log ends when the next one begins
 def _moment(written: str, zone: tzinfo, *, fold: int = 0) -> datetime | None:
     """Local time as UTC; None for what is no date. An hour that comes twice is taken for the first."""
     local = _local(written)

@@ -1,5 +1,6 @@
 -- name: measure
 -- What the day is like, from one scan of its partition. An hour counts once the ledger has a row or a window after it.
+-- The windows are looked through only where no row tells that the day is over.
 INSERT INTO etl.day_measure (day, measure, value, rows)
 WITH profile AS MATERIALIZED (
     SELECT
@@ -58,10 +59,13 @@ FROM
     generate_series(CAST(:day AS timestamp), CAST(:day AS timestamp) + interval '23 hours', interval '1 hour')
         AS hours (hour)
 WHERE
-    hours.hour + interval '1 hour' <= (
-        SELECT max(greatest(file.window_end, file.max_timestamp)) AT TIME ZONE 'UTC'
-        FROM etl.file
-        WHERE file.rows_loaded > 0
+    (
+        (SELECT last_row FROM etl.loaded_span) >= etl.day_start(CAST(:day AS date) + 1)
+        OR hours.hour + interval '1 hour' <= (
+            SELECT max(greatest(file.window_end, file.max_timestamp)) AT TIME ZONE 'UTC'
+            FROM etl.file
+            WHERE file.rows_loaded > 0
+        )
     )
     AND hours.hour + interval '1 hour' > (SELECT first_row AT TIME ZONE 'UTC' FROM etl.loaded_span)
 UNION ALL

@@ -10,24 +10,25 @@ FROM
 ON CONFLICT ON CONSTRAINT file_identity DO NOTHING;
 
 -- name: look_again
--- A file that was found but not loaded has grown since: the same row, with its size and time of now.
+-- A file that was found but not loaded has grown since: the same row, with its size and time of now. Each path is one
+-- lookup, as in older_versions.
 UPDATE etl.file
 SET size = found.size, mtime = found.mtime, first_seen = now()
 FROM
     unnest(CAST(:paths AS text []), CAST(:sizes AS bigint []), CAST(:mtimes AS timestamptz []))
         AS found (path, size, mtime)
-WHERE
-    file.etl_file_id = (
-        SELECT max(looked.etl_file_id)
-        FROM etl.file AS looked
-        WHERE
-            looked.path = found.path AND looked.state = 'found' AND looked.batch_id IS NULL
-            AND looked.run_id IS NULL AND looked.before IS NULL
-    )
-    AND NOT EXISTS (
-        SELECT FROM etl.file AS there
-        WHERE there.path = found.path AND there.size = found.size AND there.mtime = found.mtime
-    );
+CROSS JOIN
+    LATERAL (
+        SELECT
+            max(version.etl_file_id) FILTER (
+                WHERE version.state = 'found' AND version.batch_id IS NULL AND version.run_id IS NULL
+                AND version.before IS NULL
+            ) AS etl_file_id,
+            bool_or(version.size = found.size AND version.mtime = found.mtime) AS is_there
+        FROM etl.file AS version
+        WHERE version.path = found.path
+    ) AS grown
+WHERE file.etl_file_id = grown.etl_file_id AND NOT grown.is_there;
 
 -- name: left_open
 -- What came from stdin in a call that did not end; the path says which bytes they are.
@@ -51,8 +52,7 @@ WHERE file.path = found.path AND file.size = found.size AND file.mtime = found.m
 -- The ledger's row of each file that it knows by path, size and mtime.
 SELECT
     file.etl_file_id, file.path, file.size, file.mtime, file.sensor, file.window_start, file.window_end,
-    file.state, file.kind, file.reason, file.batch_id, file.mapping_version, file.rows_read, file.rows_loaded,
-    file.rows_duplicate, file.rows_quarantined, file.run_id, file.digest, file.first_seen
+    file.state, file.kind, file.reason, file.batch_id, file.mapping_version, file.digest, file.first_seen
 FROM
     unnest(CAST(:paths AS text []), CAST(:sizes AS bigint []), CAST(:mtimes AS timestamptz []))
         AS found (path, size, mtime)
@@ -192,40 +192,50 @@ WHERE file.etl_file_id = result.etl_file_id;
 -- Why an open file is not loaded yet.
 UPDATE etl.file SET reason = :reason WHERE etl_file_id = :id AND etl.is_open(state);
 
--- name: supersede
--- Older states of the same path keep rows and counts; their open quarantine lines are closed.
-UPDATE etl.file AS older
-SET state = 'superseded', reason = 'a newer version of this path was loaded as file ' || newer.etl_file_id
+-- name: older_versions
+-- Other versions of the paths of these files that were seen no later. OFFSET makes it one lookup by the index for each
+-- file. Else the planner, where the ledger has no statistics yet, expects next to no open file, and compares each of
+-- these files with each of thousands.
+SELECT newer.etl_file_id AS newer, older.etl_file_id AS older
 FROM etl.file AS newer
+CROSS JOIN
+    LATERAL (
+        SELECT version.etl_file_id, version.first_seen
+        FROM etl.file AS version
+        WHERE version.path = newer.path
+        OFFSET 0 -- noqa: AM09
+    ) AS older
 WHERE
-    newer.etl_file_id = ANY(:ids) AND older.path = newer.path
-    AND older.etl_file_id <> newer.etl_file_id
-    AND older.state IN ('published', 'incomplete') AND older.first_seen <= newer.first_seen;
+    newer.etl_file_id = ANY(:ids) AND older.etl_file_id <> newer.etl_file_id
+    AND older.first_seen <= newer.first_seen;
+
+-- name: supersede
+-- Older versions of the path of a loaded file keep rows and counts; their open quarantine lines are closed.
+UPDATE etl.file
+SET state = 'superseded', reason = 'a newer version of this path was loaded as file ' || pair.newer
+FROM unnest(CAST(:newer AS bigint []), CAST(:older AS bigint [])) AS pair (newer, older)
+WHERE
+    pair.newer = ANY(:loaded) AND file.etl_file_id = pair.older AND file.state IN ('published', 'incomplete');
 
 -- name: close_superseded
--- Lines of older states of the same path, refused ones among them: the newest has its own.
+-- Lines of these versions, of refused ones too: the newest has its own.
 UPDATE etl.quarantine
 SET
     state = 'closed', resolved_at = now(), resolved_by = current_user,
     resolution = 'the file was superseded'
-FROM etl.file AS older
-INNER JOIN etl.file AS newer USING (path)
+FROM etl.file
 WHERE
-    newer.etl_file_id = ANY(:ids) AND older.etl_file_id <> newer.etl_file_id
-    AND older.first_seen <= newer.first_seen AND older.state IN ('superseded', 'refused')
-    AND quarantine.etl_file_id = older.etl_file_id AND quarantine.state = 'open';
+    file.etl_file_id = ANY(:older) AND file.state IN ('superseded', 'refused')
+    AND quarantine.etl_file_id = file.etl_file_id AND quarantine.state = 'open';
 
 -- name: pass_over
--- An older state of the same path that was never read: the file changed before.
-UPDATE etl.file AS older
+-- A version that was never read: the file changed before.
+UPDATE etl.file
 SET
-    state = 'skipped', kind = 'gone', reason = 'it changed before it was read, into file ' || newer.etl_file_id,
+    state = 'skipped', kind = 'gone', reason = 'it changed before it was read, into file ' || pair.newer,
     finished_at = now()
-FROM etl.file AS newer
-WHERE
-    newer.etl_file_id = ANY(:ids) AND older.path = newer.path
-    AND older.etl_file_id <> newer.etl_file_id
-    AND older.first_seen <= newer.first_seen AND older.state = 'found' AND older.before IS NULL;
+FROM unnest(CAST(:newer AS bigint []), CAST(:older AS bigint [])) AS pair (newer, older)
+WHERE file.etl_file_id = pair.older AND file.state = 'found' AND file.before IS NULL;
 
 -- name: note_columns
 -- Note columns of these files that the data dictionary lacks; names are cut where the index could not hold them.

@@ -30,6 +30,8 @@ LEFT JOIN LATERAL (
     FROM etl.day_measure AS before
     WHERE
         before.measure = now_.measure
+        -- which the index finds; the rest looks at few rows, however long the history
+        AND before.day BETWEEN now_.day - 28 AND now_.day - 1
         AND CASE
             WHEN now_.measure LIKE 'rows.%'
                 THEN before.day IN (now_.day - 7, now_.day - 14, now_.day - 21, now_.day - 28)

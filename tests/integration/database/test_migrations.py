@@ -15,6 +15,7 @@ from etl.history import maintenance
 from etl.loading.formats import digest_of
 from etl.models import Format
 from etl.monitoring import verify
+from etl.resources import resource_dir
 from etl.settings import Settings
 
 CATALOG = {
@@ -76,10 +77,9 @@ def fingerprint(connection: sa.Connection) -> dict[str, list[tuple[Any, ...]]]:
     }
 
 
-def versions() -> list[str]:
-    """All versions, the oldest first; what is run after the migrations is not yet there in any of them."""
-    scripts = ScriptDirectory.from_config(schema._config()).walk_revisions()
-    return [script.revision for script in scripts][::-1]
+def test_the_files_are_the_versions_that_alembic_knows() -> None:
+    scripts = ScriptDirectory(str(resource_dir("sql") / "migrations")).walk_revisions()
+    assert [script.revision for script in scripts][::-1] == schema.versions()
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def wanted(store: Store) -> dict[str, list[tuple[Any, ...]]]:
         return fingerprint(connection)
 
 
-@pytest.mark.parametrize("version", versions())
+@pytest.mark.parametrize("version", schema.versions())
 def test_each_version_with_rows_reaches_the_same_schema(
     version: str, empty_database_url: str, wanted: dict[str, list[tuple[Any, ...]]]
 ) -> None:
@@ -120,7 +120,7 @@ def test_an_empty_database_reaches_it_step_by_step(
     empty_database_url: str, wanted: dict[str, list[tuple[Any, ...]]]
 ) -> None:
     store = Store.open(empty_database_url, Settings())
-    for version in [*versions(), "head"]:
+    for version in [*schema.versions(), "head"]:
         schema.migrate(store.engine, version=version)
     with store.session() as connection:
         assert fingerprint(connection) == wanted

@@ -74,6 +74,18 @@ def test_the_transaction_goes_on_where_a_days_lock_was_waited_for(store: Store, 
             assert waiter.exec_driver_sql("SELECT 1").scalar() == 1
 
 
+def test_who_waits_for_a_day_holds_no_later_one(store: Store, hasty: Store) -> None:
+    days = [date(2026, 3, 1), date(2026, 3, 2)]
+    held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 7103 AND pid = pg_backend_pid()"
+    with store.loading() as holder, hasty.loading() as waiter, holder.begin(), waiter.begin():
+        locks.lock_days(holder, days[:1])
+        with pytest.raises(Busy, match="lock on days"):
+            locks.lock_days(waiter, days)
+        assert waiter.exec_driver_sql(held).scalar() == 0
+        locks.lock_days(waiter, days[1:])
+        assert waiter.exec_driver_sql(held).scalar() == 1
+
+
 def test_a_command_says_who_loads_its_files_and_gives_up(
     store: Store, hasty: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
