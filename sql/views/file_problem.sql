@@ -1,3 +1,4 @@
+-- Found by the indexes of files that are not loaded and of open lines: most files of a ledger have no problem.
 CREATE OR REPLACE VIEW etl.file_problem AS
 SELECT
     file.etl_file_id,
@@ -13,7 +14,14 @@ SELECT
     held.rules,
     file.accepted_by,
     file.finished_at
-FROM etl.file
+FROM (
+    SELECT not_loaded.etl_file_id FROM etl.file AS not_loaded
+    WHERE not_loaded.state IN ('refused', 'failed', 'incomplete')
+    UNION
+    SELECT line.etl_file_id FROM etl.quarantine AS line
+    WHERE line.state = 'open'
+) AS troubled
+INNER JOIN etl.file USING (etl_file_id)
 LEFT JOIN (
     SELECT
         quarantine.etl_file_id,
@@ -22,8 +30,7 @@ LEFT JOIN (
     FROM etl.quarantine
     WHERE quarantine.state = 'open'
     GROUP BY quarantine.etl_file_id
-) AS held USING (etl_file_id)
-WHERE file.state IN ('refused', 'failed', 'incomplete') OR held.lines > 0;
+) AS held USING (etl_file_id);
 
 COMMENT ON VIEW etl.file_problem IS
 'Files that somebody should look at: not loaded, cut short, or with open lines in quarantine.';
