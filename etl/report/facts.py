@@ -72,7 +72,9 @@ def gather(
         facts["open_lines"] = next((row["open_lines"] for row in lines), 0)
         facts["quarantine"] = [{k: v for k, v in row.items() if k != "open_lines"} for row in lines]
         facts["problems"] = _ask(connection, "problems", **span, most=SHOWN)
-        facts["missing_windows"] = execute(connection, "report.missing", **span, **expected.quiet).scalar_one()
+        facts["missing_windows"] = execute(
+            connection, "report.missing", **span, **expected.quiet
+        ).scalar_one()
         facts["completeness"] = _ask(connection, "completeness", **span, most=WINDOWS)
         facts["lag"] = _ask(connection, "lag")
         facts["late"] = list(expected.late)

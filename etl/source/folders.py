@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -74,16 +73,16 @@ def entry_of(path: str) -> Entry:
         return failed(path, Unreadable("it is gone since it was listed, or a link to nothing"))
     except OSError as error:
         return failed(path, local.failure("it cannot be read", error))
-    regular = stat.S_ISREG(status.st_mode)
     return Entry(
         path=ledger_path(path),
         shown=legible(path),
         size=status.st_size,
         mtime=mtime_of(status),
         error=None
-        if regular
+        if local.is_log_file(status)
         else NotAFile(
-            "it is no regular file (a pipe, a socket or a device); a pipe can go into `conn-etl ingest -`"
+            "it is no regular file (a pipe, a socket, a device, or of the kernel); a pipe can go into "
+            "`conn-etl ingest -`"
         ),
     )
 
