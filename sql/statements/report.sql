@@ -113,9 +113,10 @@ GROUP BY state
 ORDER BY state;
 
 -- name: rules
--- What rules found in the batches of files in the span, and on its days; trend: the same by day, week or month, of rules
--- that found something. What a check of a day found is of that day; what the gate found in a batch is of the day of the
--- first file of the batch. Files and results are read once for all of it.
+-- What rules found in the batches of files in the span, and on its days; trend: the same by day, week or month, of
+-- rules that found something. What a check of a day found is of that day; what the gate found in a batch is of the day
+-- of the first file of the batch. A batch counts while one of its files does: not for bytes that are known from another
+-- file or were unloaded. Files and results are read once for all of it.
 WITH batch AS MATERIALIZED (
     SELECT
         file.batch_id,
@@ -126,7 +127,7 @@ WITH batch AS MATERIALIZED (
             >= CAST(:since AS timestamptz)
         ) AS in_span
     FROM etl.file
-    WHERE file.batch_id IS NOT NULL
+    WHERE file.batch_id IS NOT NULL AND file.state NOT IN ('known', 'unloaded')
     GROUP BY file.batch_id
 ),
 
@@ -255,14 +256,15 @@ WITH newest AS (
     FROM (
         SELECT one.window_start
         FROM etl.sensor_interval AS sensor
-        CROSS JOIN LATERAL (
-            SELECT file.window_start FROM etl.file
-            WHERE
-                file.sensor = sensor.sensor AND file.window_start < CAST(:until AS timestamptz)
-                AND file.state NOT IN ('skipped', 'unloaded')
-            ORDER BY file.window_start DESC
-            LIMIT :most
-        ) AS one
+        CROSS JOIN
+            LATERAL (
+                SELECT file.window_start FROM etl.file
+                WHERE
+                    file.sensor = sensor.sensor AND file.window_start < CAST(:until AS timestamptz)
+                    AND file.state NOT IN ('skipped', 'unloaded')
+                ORDER BY file.window_start DESC
+                LIMIT :most
+            ) AS one
         ORDER BY one.window_start DESC
         LIMIT :most
     ) AS listed

@@ -14,14 +14,7 @@ SELECT
     held.rules,
     file.accepted_by,
     file.finished_at
-FROM (
-    SELECT not_loaded.etl_file_id FROM etl.file AS not_loaded
-    WHERE not_loaded.state IN ('refused', 'failed', 'incomplete')
-    UNION
-    SELECT line.etl_file_id FROM etl.quarantine AS line
-    WHERE line.state = 'open'
-) AS troubled
-INNER JOIN etl.file USING (etl_file_id)
+FROM etl.file
 LEFT JOIN (
     SELECT
         quarantine.etl_file_id,
@@ -30,7 +23,15 @@ LEFT JOIN (
     FROM etl.quarantine
     WHERE quarantine.state = 'open'
     GROUP BY quarantine.etl_file_id
-) AS held USING (etl_file_id);
+) AS held USING (etl_file_id)
+WHERE
+    file.etl_file_id IN (
+        SELECT not_loaded.etl_file_id FROM etl.file AS not_loaded
+        WHERE not_loaded.state IN ('refused', 'failed', 'incomplete')
+        UNION
+        SELECT line.etl_file_id FROM etl.quarantine AS line
+        WHERE line.state = 'open'
+    );
 
 COMMENT ON VIEW etl.file_problem IS
 'Files that somebody should look at: not loaded, cut short, or with open lines in quarantine.';

@@ -169,3 +169,20 @@ def test_files_to_look_at_are_listed_the_worst_first(store: Store) -> None:
     ]
     assert "Files to look at" in built.html
     assert none["problems"] == []
+
+
+def test_replaced_batches_and_known_files_count_once(store: Store, tmp_path: Path) -> None:
+    content = tsv([*flows(19), flow(19, conn_state="REG")])
+    log = write(tmp_path / "conn.log", content)
+    pipeline.ingest(store, [str(log)])
+    pipeline.ingest(store, [str(write(tmp_path / "copy.log", content))])
+    pipeline.ingest(store, [str(log)], replace=True)
+    with store.session() as connection:
+        found = facts.gather(connection, None, None)
+    states = {row["state"]: (row["files"], row["rows_read"], row["rows_loaded"]) for row in found["files"]}
+    assert states == {"published": (1, 20, 19), "known": (1, 0, 0)}
+    counted = {
+        (row["rule"], row["verdicts"], row["rows"], row["failed"]) for row in found["rules"] if row["failed"]
+    }
+    assert counted == {("enum.network_connection_state", 1, 20, 1)}
+    assert [(step["rows"], step["failed"]) for step in found["trend"]] == [(20, 1)]
