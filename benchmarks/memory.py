@@ -1,6 +1,7 @@
 """Memory of one process that loads batch after batch: ``make bench ARGS="memory --batches 400"``.
 
-Each batch is one small log of its own hour. What is still growing after the first hundred batches would not stop.
+Each batch is one small log of its own hour, with a row that a rule refuses and a line that cannot be read. What is
+still growing after the first hundred batches would not stop.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ from etl.settings import Settings
 from tests.logs import flows, tsv, write
 
 SHOWN = 50
+FIRST = 10
+"""The first figure is of so many batches: by then all is imported."""
+BAD = 2
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print the resident memory after every 50 batches; ``--json`` writes it too."""
+    """Print the resident memory after 10 and after every 50 batches; ``--json`` writes it too."""
     parser = results.parser(__doc__)
     parser.add_argument("--batches", type=int, default=400)
     parser.add_argument("--rows", type=int, default=200)
@@ -38,12 +42,13 @@ def load(url: str, folder: Path, batches: int, rows: int, shown: int = SHOWN) ->
     store = Store.open(url, Settings())
     sizes: dict[int, float] = {}
     for number in range(1, batches + 1):
-        path = write(folder / f"{number}.log", tsv(flows(rows, number * rows)))
+        bad = tsv(flows(1, (batches + number) * rows, conn_state="??")) + b"broken\n"
+        path = write(folder / f"{number}.log", tsv(flows(rows, number * rows)) + bad)
         (result,) = pipeline.ingest(store, [str(path)]).results
-        if result.rows_loaded != rows:
+        if (result.rows_loaded, result.rows_quarantined) != (rows, BAD):
             raise SystemExit(f"{result.rows_loaded} rows of {rows} loaded: {result.reason}")
         path.unlink()
-        if number % shown == 0:
+        if number == FIRST or number % shown == 0:
             gc.collect()
             sizes[number] = psutil.Process(os.getpid()).memory_info().rss / (1 << 20)
             print(

@@ -29,6 +29,8 @@ SHOWN = 100
 
 HEADER_LINES = 10_000
 """Header lines without ``#fields`` among them; a file with more is refused."""
+PADDING = 64 << 20
+"""NUL bytes after the data of a packed log that are read to look for more data."""
 HOLE_KEPT = 4_096
 """NUL bytes of one run inside a line that are kept; at the start of a line none are."""
 PACKED_HOLE = 512 << 20

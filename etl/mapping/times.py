@@ -67,6 +67,7 @@ def from_text(text: pl.Expr) -> pl.Expr:
     whole = pl.when(epoch >= 0).then(epoch // 1_000_000)
     as_number = (whole.cast(pl.String) + longer).cast(pl.Float64, strict=False)
     as_number = pl.when(as_number < _EXACT_BELOW).then(as_number)
+    exact = pl.when(exact >= EARLIEST).then(exact)  # the year 0000 is none that Python knows
     return pl.coalesce(from_number(pl.coalesce(number, as_number)), exact)
 
 

@@ -17,7 +17,7 @@ from backports import zstd
 from isal import igzip_lib
 
 from etl.errors import TooLarge, Unreadable
-from etl.mapping.bounds import PACKED_HOLE
+from etl.mapping.bounds import PACKED_HOLE, PADDING
 
 READ_BYTES = 1 << 18
 CHUNK_BYTES = 1 << 17
@@ -187,11 +187,16 @@ class Decompressed:
 
     def _next_member(self) -> bool:
         """Skip zero padding (tape blocks, xz streams) and look whether another member follows."""
+        padding = 0
         while True:
             self._hold(_LONGEST_MAGIC)
             held = self._held.lstrip(b"\0")
             if held == self._held or not self._held:
                 break
+            padding += len(self._held) - len(held)
+            if padding > PADDING:  # a sparse file's hole: years of reading
+                self.incomplete = f"more than {PADDING >> 20} MiB of NUL bytes follow the {self.kind} data"
+                return False
             self._held = held
         if not self._held:
             return False

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 
 from etl.database.statements import execute
 from etl.models import FileState
-from etl.report.facts import Expected, Facts, gather
+from etl.report.facts import WINDOWS, Expected, Facts, gather
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -73,7 +73,12 @@ def render(facts: Facts) -> str:
         for term in ("rows_read", "rows_loaded", "rows_duplicate", "rows_quarantined")
     }
     return _template("report.html.j2").render(
-        facts=facts, charts=_charts(facts), totals=totals, version=_version(), asked=_asked(facts)
+        facts=facts,
+        charts=_charts(facts),
+        totals=totals,
+        version=_version(),
+        asked=_asked(facts),
+        most_windows=WINDOWS,
     )
 
 

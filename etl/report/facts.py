@@ -65,17 +65,17 @@ def gather(
         # a file that brought no row has no place in time but its own: an open end takes it in
         span = {"since": since or _EVER[0], "until": until or _EVER[1]}
         facts["files"] = _ask(connection, "files", **span)
-        facts["rules"] = _rules(connection, span)
-        facts["suites_not_run"] = _not_run(facts)
         facts["trend_by"] = _bucket(facts["until"] - facts["since"])
-        facts["trend"] = _ask(connection, "trend", **span, bucket=facts["trend_by"])
+        facts |= _rules(connection, span, facts["trend_by"])
+        facts["suites_not_run"] = _not_run(facts)
         lines = _quarantine(connection, span)
         facts["open_lines"] = next((row["open_lines"] for row in lines), 0)
         facts["quarantine"] = [{k: v for k, v in row.items() if k != "open_lines"} for row in lines]
         facts["problems"] = _ask(connection, "problems", **span, most=SHOWN)
-        windows = _ask(connection, "completeness", **span, most=WINDOWS, **expected.quiet)
-        facts["missing_windows"] = next((row["missing"] for row in windows), 0)
-        facts["completeness"] = [{k: v for k, v in row.items() if k != "missing"} for row in windows]
+        facts["missing_windows"] = execute(
+            connection, "report.missing", **span, **expected.quiet
+        ).scalar_one()
+        facts["completeness"] = _ask(connection, "completeness", **span, most=WINDOWS)
         facts["lag"] = _ask(connection, "lag")
         facts["late"] = list(expected.late)
         facts["new_columns"] = _ask(connection, "columns", **span, most=SHOWN)
@@ -138,11 +138,13 @@ def _shares(rows: Iterable[Mapping[str, Any]], total: int) -> Rows:
     return sorted(found, key=lambda row: (-row["rows"], row["name"]))
 
 
-def _rules(connection: Connection, span: Mapping[str, datetime]) -> Rows:
+def _rules(connection: Connection, span: Mapping[str, datetime], bucket: str) -> Facts:
+    """``rules`` and ``trend``: what each rule found, and when."""
     why = reasons()
-    asked = _ask(connection, "rules", **span)
+    asked = _ask(connection, "rules", **span, bucket=bucket)
+    trend = [step for row in asked for step in row.pop("trend") or []]
     asked.sort(key=lambda row: (not row["failed"], row["severity"] != "critical"))
-    return [
+    rules = [
         {
             **row,
             "example": _example((row["sample"] or [None])[0]),
@@ -152,6 +154,7 @@ def _rules(connection: Connection, span: Mapping[str, datetime]) -> Rows:
         }
         for row in asked
     ]
+    return {"rules": rules, "trend": sorted(trend, key=lambda step: (step["suite"], step["rule"]))}
 
 
 def _not_run(facts: Facts) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import re
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -24,11 +26,17 @@ _DAMAGED = (
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
+    struct.error,
     EOFError,
-    NotImplementedError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
     RuntimeError,
+    TypeError,
     ValueError,
 )
+"""What the libraries raise of bytes that no archive holds: more than they say."""
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 

@@ -41,9 +41,9 @@ class ZipArchive(Archive):
             raise
 
     def _opened(self) -> zipfile.ZipFile:
-        if not zipfile.is_zipfile(cast("BinaryIO", self._file)):
-            raise _no_zip(self._file)
         with translated():
+            if not zipfile.is_zipfile(cast("BinaryIO", self._file)):
+                raise _no_zip(self._file)
             return zipfile.ZipFile(cast("BinaryIO", self._file))
 
     def _list(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from etl.source.names import NEVER
 from etl.source.paths import ledger_path, legible, mtime_of, other_form
 
 NEVER_CHANGED = datetime.fromtimestamp(0, UTC)
+_NO_FILE = "it is no regular file (a pipe, a socket, a device, or the kernel's own)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,18 +74,9 @@ def entry_of(path: str) -> Entry:
         return failed(path, Unreadable("it is gone since it was listed, or a link to nothing"))
     except OSError as error:
         return failed(path, local.failure("it cannot be read", error))
-    regular = stat.S_ISREG(status.st_mode)
-    return Entry(
-        path=ledger_path(path),
-        shown=legible(path),
-        size=status.st_size,
-        mtime=mtime_of(status),
-        error=None
-        if regular
-        else NotAFile(
-            "it is no regular file (a pipe, a socket or a device); a pipe can go into `conn-etl ingest -`"
-        ),
-    )
+    if not local.is_log_file(status):
+        return failed(path, NotAFile(_NO_FILE, hint="a pipe can go into `conn-etl ingest -`"))
+    return Entry(path=ledger_path(path), shown=legible(path), size=status.st_size, mtime=mtime_of(status))
 
 
 def failed(path: str, error: FileError) -> Entry:

@@ -6,7 +6,6 @@ PostgreSQL holds no text that is not UTF-8, so a local name of other bytes stand
 from __future__ import annotations
 
 import os
-import stat
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -77,7 +76,7 @@ def status_of(text: str) -> tuple[int, datetime] | None:
         status = local_path(text).stat()
     except (OSError, ConnEtlError):
         return None
-    return (status.st_size, mtime_of(status)) if stat.S_ISREG(status.st_mode) else None
+    return (status.st_size, mtime_of(status)) if local.is_log_file(status) else None
 
 
 def unchanged(text: str, size: int, mtime: datetime) -> bool:
@@ -128,10 +127,7 @@ def opened_itself(text: str) -> BinaryIO:
     try:
         if remote.is_remote(text):
             return remote.opened(text)
-        path = local_path(text)
-        if not path.is_file() and path.exists():
-            raise Unreadable("it is no regular file")
-        return local.opened(path)
+        return local.opened(local_path(text))
     except FileNotFoundError as error:
         if other := other_form(text):
             raise Gone(f"it is gone; {other} is there in its place") from error

@@ -1,27 +1,13 @@
 -- name: gaps
 -- Missing windows that touch an hour in which the sensor is not configured as quiet; a day touches all of them.
 SELECT sensor, window_start, window_end, windows
-FROM etl.completeness_since(coalesce(CAST(:since AS timestamptz), '-infinity'))
+FROM etl.gaps_since(coalesce(CAST(:since AS timestamptz), '-infinity'))
 WHERE
-    state = 'missing'
-    AND (CAST(:since AS timestamptz) IS NULL OR window_end > :since)
-    AND EXISTS (
-        SELECT FROM
-            generate_series(
-                date_trunc('hour', window_start, 'UTC'),
-                least(window_end, window_start + interval '24 hours') - interval '1 microsecond',
-                interval '1 hour'
-            ) AS touched (at)
-        WHERE
-            CASE
-                WHEN sensor = ANY(CAST(:own AS text []))
-                    THEN (sensor, extract(HOUR FROM touched.at AT TIME ZONE 'UTC')::integer) NOT IN (
-                        SELECT own.sensor, own.hour
-                        FROM unnest(CAST(:own_sensors AS text []), CAST(:own_hours AS integer [])) AS own (sensor, hour)
-                    )
-                ELSE extract(HOUR FROM touched.at AT TIME ZONE 'UTC') <> all(CAST(:quiet AS integer []))
-            END
-    )
+    (CAST(:since AS timestamptz) IS NULL OR window_end > :since)
+    AND etl.expected_windows(
+        sensor, window_start, window_end, windows, CAST(:quiet AS integer []), CAST(:own AS text []),
+        CAST(:own_sensors AS text []), CAST(:own_hours AS integer [])
+    ) > 0
 ORDER BY sensor, window_start;
 
 -- name: lagging

@@ -113,80 +113,87 @@ GROUP BY state
 ORDER BY state;
 
 -- name: rules
--- What rules found in the batches of files in the span, and on its days.
-WITH found AS (
+-- What rules found in the batches of files in the span, and on its days; trend: the same by day, week or month, of
+-- rules that found something. What a check of a day found is of that day; what the gate found in a batch is of the day
+-- of the first file of the batch. A batch counts while one of its files does: not for bytes that are known from another
+-- file or were unloaded. Files and results are read once for all of it.
+WITH batch AS MATERIALIZED (
     SELECT
-        result.suite, result.rule, count(*) AS verdicts, count(*) FILTER (WHERE result.success) AS passed,
+        file.batch_id,
+        etl.day_of(min(coalesce(file.window_start, file.min_timestamp, file.mtime))) AS day,
+        bool_or(
+            coalesce(file.min_timestamp, file.window_start, file.mtime) < CAST(:until AS timestamptz)
+            AND coalesce(file.max_timestamp, file.window_end, file.window_start, file.mtime)
+            >= CAST(:since AS timestamptz)
+        ) AS in_span
+    FROM etl.file
+    WHERE file.batch_id IS NOT NULL AND file.state NOT IN ('known', 'unloaded')
+    GROUP BY file.batch_id
+),
+
+by_day AS (
+    SELECT
+        result.suite, result.rule, result.severity, coalesce(result.day, batch.day) AS day,
+        batch.in_span OR result.day IS NOT NULL AS listed,
+        count(*) AS verdicts, count(*) FILTER (WHERE result.success) AS passed,
         sum(result.rows)::bigint AS rows, sum(result.failed)::bigint AS failed,
         min(result.expectation_result_id) AS first, max(result.expectation_result_id) AS last,
         max(result.expectation_result_id) FILTER (WHERE result.sample IS NOT NULL) AS with_sample
     FROM etl.expectation_result AS result
+    LEFT JOIN batch ON result.batch_id = batch.batch_id
     WHERE
         result.etl_file_id IS NULL
         AND (
-            result.batch_id IN (
-                SELECT DISTINCT file.batch_id
-                FROM etl.file
-                WHERE
-                    coalesce(file.min_timestamp, file.window_start, file.mtime) < CAST(:until AS timestamptz)
-                    AND coalesce(file.max_timestamp, file.window_end, file.window_start, file.mtime)
-                    >= CAST(:since AS timestamptz)
-            )
+            batch.batch_id IS NOT NULL
             OR result.day BETWEEN
             etl.day_of(CAST(:since AS timestamptz))
             AND etl.day_of(CAST(:until AS timestamptz) - interval '1 microsecond')
         )
-    GROUP BY result.suite, result.rule
+    GROUP BY 1, 2, 3, 4, 5
+),
+
+found AS (
+    SELECT
+        suite, rule, sum(verdicts)::bigint AS verdicts, sum(passed)::bigint AS passed, sum(rows)::bigint AS rows,
+        sum(failed)::bigint AS failed, min(first) AS first, max(last) AS last, max(with_sample) AS with_sample
+    FROM by_day
+    WHERE listed
+    GROUP BY suite, rule
+),
+
+bucket AS (
+    SELECT
+        suite, rule, date_trunc(:bucket, day)::date AS day, min(severity) AS severity, sum(rows)::bigint AS rows,
+        sum(failed)::bigint AS failed
+    FROM by_day
+    WHERE
+        day BETWEEN
+        etl.day_of(CAST(:since AS timestamptz)) AND etl.day_of(CAST(:until AS timestamptz) - interval '1 microsecond')
+    GROUP BY 1, 2, 3
+),
+
+trend AS (
+    SELECT
+        suite, rule,
+        jsonb_agg(
+            jsonb_build_object(
+                'day', day::text, 'suite', suite, 'rule', rule, 'severity', severity, 'rows', rows, 'failed', failed,
+                'share', coalesce(failed::double precision / nullif(rows, 0), 0)
+            ) ORDER BY day
+        ) AS buckets
+    FROM bucket
+    GROUP BY suite, rule
+    HAVING sum(failed) > 0
 )
 
 SELECT
-    found.suite, found.rule, newest.severity, found.verdicts, found.passed, found.rows, found.failed, example.sample
+    found.suite, found.rule, newest.severity, found.verdicts, found.passed, found.rows, found.failed, example.sample,
+    trend.buckets AS trend
 FROM found
 INNER JOIN etl.expectation_result AS newest ON found.last = newest.expectation_result_id
 LEFT JOIN etl.expectation_result AS example ON found.with_sample = example.expectation_result_id
+LEFT JOIN trend ON found.suite = trend.suite AND found.rule = trend.rule
 ORDER BY found.suite, found.first;
-
--- name: trend
--- The rules that found something in the span, by day, week or month. What a check of a day found is of that day; what
--- the gate found in a batch is of the day of the first file of the batch.
-WITH noticed AS (
-    SELECT result.*
-    FROM etl.expectation_result AS result
-    WHERE
-        result.etl_file_id IS NULL
-        AND result.rule IN (
-            SELECT DISTINCT found.rule FROM etl.expectation_result AS found
-            WHERE found.failed > 0 AND found.etl_file_id IS NULL
-        )
-),
-
-batch_day AS (
-    SELECT file.batch_id, etl.day_of(min(coalesce(file.window_start, file.min_timestamp, file.mtime))) AS day
-    FROM etl.file
-    WHERE file.batch_id IN (SELECT noticed.batch_id FROM noticed)
-    GROUP BY file.batch_id
-),
-
-in_span AS (
-    SELECT
-        date_trunc(:bucket, coalesce(noticed.day, batch_day.day))::date AS bucket, noticed.suite, noticed.rule,
-        noticed.severity, noticed.rows, noticed.failed
-    FROM noticed
-    LEFT JOIN batch_day USING (batch_id)
-    WHERE
-        coalesce(noticed.day, batch_day.day) BETWEEN
-        etl.day_of(CAST(:since AS timestamptz))
-        AND etl.day_of(CAST(:until AS timestamptz) - interval '1 microsecond')
-)
-
-SELECT
-    bucket::text AS day, suite, rule, min(severity) AS severity,
-    sum(rows)::bigint AS rows, sum(failed)::bigint AS failed,
-    coalesce(sum(failed)::double precision / nullif(sum(rows), 0), 0) AS share
-FROM in_span
-WHERE rule IN (SELECT found.rule FROM in_span AS found WHERE found.failed > 0)
-GROUP BY bucket, suite, rule
-ORDER BY suite, rule, bucket;
 
 -- name: quarantine
 -- Lines in quarantine of files in the span, by rule, reason, field and state; open_lines: all that are open, however
@@ -214,63 +221,68 @@ WHERE quarantine.quarantine_id = ANY(:ids);
 
 -- name: problems
 -- Files in the span that somebody should look at, the worst first.
-SELECT path, state, kind, reason, rows_read, open_lines, rules, accepted_by
-FROM etl.file_problem
-INNER JOIN etl.file USING (etl_file_id, path, state, kind, reason, rows_read, accepted_by)
+SELECT
+    problem.path, problem.state, problem.kind, problem.reason, problem.rows_read, problem.open_lines, problem.rules,
+    problem.accepted_by
+FROM etl.file_problem AS problem
+INNER JOIN etl.file USING (etl_file_id)
 WHERE
     coalesce(file.min_timestamp, file.window_start, file.mtime) < CAST(:until AS timestamptz)
     AND coalesce(file.max_timestamp, file.window_end, file.window_start, file.mtime) >= CAST(:since AS timestamptz)
-ORDER BY CASE state WHEN 'refused' THEN 0 WHEN 'failed' THEN 1 WHEN 'incomplete' THEN 2 ELSE 3 END, open_lines DESC
+ORDER BY
+    CASE problem.state WHEN 'refused' THEN 0 WHEN 'failed' THEN 1 WHEN 'incomplete' THEN 2 ELSE 3 END,
+    problem.open_lines DESC, problem.finished_at DESC
 LIMIT :most;
 
+-- name: missing
+-- How many windows in the span no file covers, as alerts count them.
+SELECT
+    coalesce(
+        sum(
+            etl.expected_windows(
+                sensor, window_start, window_end, windows, CAST(:quiet AS integer []), CAST(:own AS text []),
+                CAST(:own_sensors AS text []), CAST(:own_hours AS integer [])
+            )
+        ), 0
+    )::bigint AS windows
+FROM etl.gaps_since(CAST(:since AS timestamptz))
+WHERE window_start < CAST(:until AS timestamptz) AND window_end > CAST(:since AS timestamptz);
+
 -- name: completeness
--- Windows in the span, the missing ones too; missing: how many windows in the span no file covers, however many are
--- listed. As for alerts, a window whose hours are all quiet is none, and a long gap counts by the hours that are not.
-WITH windows AS MATERIALIZED (
-    SELECT sensor, window_start, window_end, state, rows_loaded, windows
-    FROM etl.completeness
-    WHERE window_start < CAST(:until AS timestamptz) AND window_end > CAST(:since AS timestamptz)
+-- The newest windows in the span, the missing ones too. Where the newest files begin is asked of the index first, so
+-- that years before them are not read.
+WITH newest AS (
+    SELECT min(listed.window_start) AS first_start
+    FROM (
+        SELECT one.window_start
+        FROM etl.sensor_interval AS sensor
+        CROSS JOIN
+            LATERAL (
+                SELECT file.window_start FROM etl.file
+                WHERE
+                    file.sensor = sensor.sensor AND file.window_start < CAST(:until AS timestamptz)
+                    AND file.state NOT IN ('skipped', 'unloaded')
+                ORDER BY file.window_start DESC
+                LIMIT :most
+            ) AS one
+        ORDER BY one.window_start DESC
+        LIMIT :most
+    ) AS listed
+),
+
+windows AS (
+    SELECT found.*
+    FROM newest, etl.completeness_since(greatest(newest.first_start, CAST(:since AS timestamptz))) AS found
+    WHERE found.window_start < CAST(:until AS timestamptz) AND found.window_end > CAST(:since AS timestamptz)
+    ORDER BY found.window_start DESC, found.sensor
+    LIMIT :most
 )
 
 SELECT
     sensor, to_char(window_start AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day,
-    extract(HOUR FROM window_start AT TIME ZONE 'UTC')::integer AS hour, state, rows_loaded, window_start,
-    (
-        SELECT coalesce(sum(ceil(gap.windows * expected.share)), 0)::bigint
-        FROM windows AS gap
-        CROSS JOIN
-            LATERAL (
-                SELECT
-                    CASE
-                        WHEN gap.windows > 1 THEN avg(CASE WHEN hours.awake THEN 1.0 ELSE 0.0 END)
-                        WHEN bool_or(hours.awake) THEN 1.0
-                        ELSE 0.0
-                    END AS share
-                FROM (
-                    SELECT
-                        CASE
-                            WHEN gap.sensor = ANY(CAST(:own AS text []))
-                                THEN (gap.sensor, extract(HOUR FROM touched.at AT TIME ZONE 'UTC')::integer) NOT IN (
-                                    SELECT own.sensor, own.hour
-                                    FROM
-                                        unnest(CAST(:own_sensors AS text []), CAST(:own_hours AS integer []))
-                                            AS own (sensor, hour)
-                                )
-                            ELSE extract(HOUR FROM touched.at AT TIME ZONE 'UTC') <> all(CAST(:quiet AS integer []))
-                        END AS awake
-                    FROM
-                        generate_series(
-                            date_trunc('hour', gap.window_start, 'UTC'),
-                            least(gap.window_end, gap.window_start + interval '24 hours') - interval '1 microsecond',
-                            interval '1 hour'
-                        ) AS touched (at)
-                ) AS hours
-            ) AS expected
-        WHERE gap.state = 'missing'
-    ) AS missing
+    extract(HOUR FROM window_start AT TIME ZONE 'UTC')::integer AS hour, state, rows_loaded, window_start
 FROM windows
-ORDER BY sensor, window_start
-LIMIT :most;
+ORDER BY sensor, window_start;
 
 -- name: lag
 -- How far each sensor is behind.

@@ -1,14 +1,7 @@
 -- A gap of half an interval or more counts in windows of the interval at which the sensor rotated most often. The last
 -- 48 windows decide, two days of hourly logs: a sensor whose interval was changed is judged by the new one soon.
--- A gap of more than 48 windows is one row: file names can make gaps of any length, and the view must stay small.
--- The function is the same from a moment on: it begins with the last window of each sensor that started a day before
--- that moment, so that a gap is as long as it is in the view. What an hourly run asks must not grow with the ledger.
-CREATE OR REPLACE FUNCTION etl.completeness_since(since timestamptz)
-RETURNS TABLE (
-    sensor text, window_start timestamptz, window_end timestamptz, state text, rows_loaded bigint,
-    finished_at timestamptz, windows bigint
-)
-LANGUAGE sql STABLE AS $$
+-- Sensors are found by leaps from one to the next in the index.
+CREATE OR REPLACE VIEW etl.sensor_interval AS
 WITH RECURSIVE sensors AS (
     (SELECT file.sensor FROM etl.file WHERE file.window_start IS NOT NULL ORDER BY file.sensor LIMIT 1)
     UNION ALL
@@ -20,81 +13,78 @@ WITH RECURSIVE sensors AS (
         ORDER BY file.sensor
         LIMIT 1
     ) AS following
-),
+)
 
-bounded AS (
+SELECT sensors.sensor, last.length
+FROM sensors
+CROSS JOIN LATERAL (
     SELECT
-        sensors.sensor,
-        coalesce(
-            (
-                SELECT max(file.window_start) FROM etl.file
-                WHERE
-                    file.sensor = sensors.sensor AND file.window_start <= since - interval '1 day'
-                    AND file.state NOT IN ('skipped', 'unloaded')
-            ),
-            timestamptz '-infinity'
-        ) AS first_start
-    FROM sensors
-),
+        mode() WITHIN GROUP (ORDER BY coalesce(numbered.window_end, numbered.next_start) - numbered.window_start)
+            AS length
+    FROM (
+        SELECT
+            file.window_start, max(file.window_end) AS window_end,
+            lag(file.window_start) OVER (ORDER BY file.window_start DESC) AS next_start
+        FROM etl.file
+        WHERE
+            file.sensor = sensors.sensor AND file.window_start IS NOT NULL
+            AND file.state NOT IN ('skipped', 'unloaded')
+        GROUP BY file.window_start
+        ORDER BY file.window_start DESC
+        LIMIT 48
+    ) AS numbered
+    WHERE coalesce(numbered.window_end, numbered.next_start) > numbered.window_start
+) AS last;
 
-intervals AS (
-    SELECT sensors.sensor, last.length
-    FROM sensors
+COMMENT ON VIEW etl.sensor_interval IS
+'The interval at which each sensor rotates its logs, by the names of its newest files.';
+COMMENT ON COLUMN etl.sensor_interval.sensor IS 'Sensor of the files.';
+COMMENT ON COLUMN etl.sensor_interval.length IS 'Its interval; NULL where the names do not tell.';
+
+-- The functions begin with the last window of each sensor that started a day before a moment, so that a gap is as long
+-- as it is in the view. What an hourly run asks must not grow with the ledger.
+CREATE OR REPLACE FUNCTION etl.first_window(wanted text, since timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+SELECT
+    coalesce(
+        (
+            SELECT max(file.window_start) FROM etl.file
+            WHERE
+                file.sensor = wanted AND file.window_start <= since - interval '1 day'
+                AND file.state NOT IN ('skipped', 'unloaded')
+        ),
+        timestamptz '-infinity'
+    )
+$$;
+
+COMMENT ON FUNCTION etl.first_window(text, timestamptz) IS
+'Start of the last window of a sensor that began a day before a moment; -infinity where there is none.';
+REVOKE EXECUTE ON FUNCTION etl.first_window(text, timestamptz) FROM public;
+GRANT EXECUTE ON FUNCTION etl.first_window(text, timestamptz) TO conn_loader, conn_reader;
+
+-- A gap of more than 48 windows is one row: file names can make gaps of any length, and the view must stay small.
+-- Files of the same window need not be grouped first: the next start is then no later than the window.
+CREATE OR REPLACE FUNCTION etl.gaps_since(since timestamptz)
+RETURNS TABLE (sensor text, window_start timestamptz, window_end timestamptz, windows bigint)
+LANGUAGE sql STABLE AS $$
+WITH measured AS (
+    SELECT
+        one.sensor, one.length, walked.seen_until, walked.next_start, walked.next_start - walked.seen_until AS silence,
+        CAST(
+            ceil(extract(EPOCH FROM walked.next_start - walked.seen_until) / extract(EPOCH FROM one.length)) AS bigint
+        ) AS windows
+    FROM etl.sensor_interval AS one
     CROSS JOIN LATERAL (
         SELECT
-            mode() WITHIN GROUP (ORDER BY coalesce(numbered.window_end, numbered.next_start) - numbered.window_start)
-                AS length
-        FROM (
-            SELECT
-                file.window_start, max(file.window_end) AS window_end,
-                lag(file.window_start) OVER (ORDER BY file.window_start DESC) AS next_start
-            FROM etl.file
-            WHERE
-                file.sensor = sensors.sensor AND file.window_start IS NOT NULL
-                AND file.state NOT IN ('skipped', 'unloaded')
-            GROUP BY file.window_start
-            ORDER BY file.window_start DESC
-            LIMIT 48
-        ) AS numbered
-        WHERE coalesce(numbered.window_end, numbered.next_start) > numbered.window_start
-    ) AS last
-    WHERE last.length IS NOT NULL
-),
-
-covered AS (
-    SELECT bounded.sensor, intervals.length, one.*
-    FROM bounded
-    LEFT JOIN intervals USING (sensor)
-    CROSS JOIN LATERAL (
-        SELECT
-            grouped.*,
-            coalesce(grouped.window_end, grouped.window_start + intervals.length) AS ends,
-            lead(grouped.window_start) OVER (ORDER BY grouped.window_start) AS next_start,
-            max(coalesce(grouped.window_end, grouped.window_start + intervals.length))
-                OVER (ORDER BY grouped.window_start) AS seen_until
-        FROM (
-            SELECT
-                file.window_start,
-                max(file.window_end) AS window_end,
-                bool_or(etl.has_rows(file.state) OR file.state = 'known') AS loaded,
-                bool_or(etl.is_open(file.state)) AS waiting,
-                CAST(sum(file.rows_loaded) AS bigint) AS rows_loaded,
-                max(file.finished_at) AS finished_at
-            FROM etl.file
-            WHERE
-                file.sensor = bounded.sensor AND file.window_start >= bounded.first_start
-                AND file.state NOT IN ('skipped', 'unloaded')
-            GROUP BY file.window_start
-        ) AS grouped
-    ) AS one
-),
-
-measured AS (
-    SELECT
-        sensor, seen_until, next_start, length, next_start - seen_until AS silence,
-        CAST(ceil(extract(EPOCH FROM next_start - seen_until) / extract(EPOCH FROM length)) AS bigint) AS windows
-    FROM covered
-    WHERE next_start - seen_until >= length / 2
+            lead(file.window_start) OVER (ORDER BY file.window_start) AS next_start,
+            max(coalesce(file.window_end, file.window_start + one.length)) OVER (ORDER BY file.window_start)
+                AS seen_until
+        FROM etl.file
+        WHERE
+            file.sensor = one.sensor AND file.window_start >= etl.first_window(one.sensor, since)
+            AND file.state NOT IN ('skipped', 'unloaded')
+    ) AS walked
+    WHERE walked.next_start > walked.seen_until AND walked.next_start - walked.seen_until >= one.length / 2
 ),
 
 gaps AS (
@@ -107,24 +97,95 @@ gaps AS (
 )
 
 SELECT
-    sensor,
-    window_start,
-    ends AS window_end,
-    CASE WHEN loaded THEN 'loaded' WHEN waiting THEN 'waiting' ELSE 'refused' END AS state,
-    rows_loaded,
-    finished_at,
-    CAST(1 AS bigint) AS windows
-FROM covered
-UNION ALL
-SELECT
     gaps.sensor,
     piece.piece AS window_start,
     least(piece.piece + gaps.step, gaps.next_start) AS window_end,
-    'missing',
-    NULL,
-    NULL,
-    CASE WHEN gaps.windows <= 48 THEN 1 ELSE gaps.windows END
+    CASE WHEN gaps.windows <= 48 THEN 1 ELSE gaps.windows END AS windows
 FROM gaps, generate_series(gaps.seen_until, gaps.next_start - interval '1 microsecond', gaps.step) AS piece
+$$;
+
+COMMENT ON FUNCTION etl.gaps_since(timestamptz) IS
+'Windows that no file covers, and long silences as one, from the last window of each sensor before a moment on.';
+REVOKE EXECUTE ON FUNCTION etl.gaps_since(timestamptz) FROM public;
+GRANT EXECUTE ON FUNCTION etl.gaps_since(timestamptz) TO conn_loader, conn_reader;
+
+-- Quiet hours as etl.monitoring.windows.quiet passes them: for all sensors, the sensors that have their own, and these.
+CREATE OR REPLACE FUNCTION etl.expected_windows(
+    wanted text, window_start timestamptz, window_end timestamptz, windows bigint,
+    quiet integer [], own text [], own_sensors text [], own_hours integer []
+) RETURNS bigint
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+SELECT
+    CAST(
+        CASE
+            WHEN windows > 1 THEN ceil(windows * avg(CASE WHEN hours.awake THEN 1.0 ELSE 0.0 END))
+            WHEN bool_or(hours.awake) THEN windows
+            ELSE 0
+        END AS bigint
+    )
+FROM (
+    SELECT
+        CASE
+            WHEN wanted = ANY(own) THEN NOT EXISTS (
+                SELECT FROM unnest(own_sensors, own_hours) AS set_for (sensor, hour)
+                WHERE
+                    set_for.sensor = wanted
+                    AND set_for.hour = extract(HOUR FROM touched.at AT TIME ZONE 'UTC')::integer
+            )
+            ELSE extract(HOUR FROM touched.at AT TIME ZONE 'UTC') <> all(quiet)
+        END AS awake
+    FROM
+        generate_series(
+            date_trunc('hour', window_start, 'UTC'),
+            least(window_end, window_start + interval '24 hours') - interval '1 microsecond',
+            interval '1 hour'
+        ) AS touched (at)
+) AS hours
+$$;
+
+COMMENT ON FUNCTION etl.expected_windows(
+    text, timestamptz, timestamptz, bigint, integer [], text [], text [], integer []
+) IS
+'How many windows of a gap are missed: none if all hours that it touches are quiet, a part of a long one by its hours.';
+REVOKE EXECUTE ON FUNCTION etl.expected_windows(
+    text, timestamptz, timestamptz, bigint, integer [], text [], text [], integer []
+) FROM public;
+GRANT EXECUTE ON FUNCTION etl.expected_windows(
+    text, timestamptz, timestamptz, bigint, integer [], text [], text [], integer []
+) TO conn_loader, conn_reader;
+
+CREATE OR REPLACE FUNCTION etl.completeness_since(since timestamptz)
+RETURNS TABLE (
+    sensor text, window_start timestamptz, window_end timestamptz, state text, rows_loaded bigint,
+    finished_at timestamptz, windows bigint
+)
+LANGUAGE sql STABLE AS $$
+SELECT
+    one.sensor,
+    covered.window_start,
+    covered.window_end,
+    CASE WHEN covered.loaded THEN 'loaded' WHEN covered.waiting THEN 'waiting' ELSE 'refused' END AS state,
+    covered.rows_loaded,
+    covered.finished_at,
+    CAST(1 AS bigint) AS windows
+FROM etl.sensor_interval AS one
+CROSS JOIN LATERAL (
+    SELECT
+        file.window_start,
+        max(coalesce(file.window_end, file.window_start + one.length)) AS window_end,
+        bool_or(etl.has_rows(file.state) OR file.state = 'known') AS loaded,
+        bool_or(etl.is_open(file.state)) AS waiting,
+        CAST(sum(file.rows_loaded) AS bigint) AS rows_loaded,
+        max(file.finished_at) AS finished_at
+    FROM etl.file
+    WHERE
+        file.sensor = one.sensor AND file.window_start >= etl.first_window(one.sensor, since)
+        AND file.state NOT IN ('skipped', 'unloaded')
+    GROUP BY file.window_start
+) AS covered
+UNION ALL
+SELECT gap.sensor, gap.window_start, gap.window_end, 'missing', NULL, NULL, gap.windows
+FROM etl.gaps_since(since) AS gap
 $$;
 
 COMMENT ON FUNCTION etl.completeness_since(timestamptz) IS

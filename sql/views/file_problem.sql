@@ -1,3 +1,4 @@
+-- Found by the indexes of files that are not loaded and of open lines: most files of a ledger have no problem.
 CREATE OR REPLACE VIEW etl.file_problem AS
 SELECT
     file.etl_file_id,
@@ -23,7 +24,14 @@ LEFT JOIN (
     WHERE quarantine.state = 'open'
     GROUP BY quarantine.etl_file_id
 ) AS held USING (etl_file_id)
-WHERE file.state IN ('refused', 'failed', 'incomplete') OR held.lines > 0;
+WHERE
+    file.etl_file_id IN (
+        SELECT not_loaded.etl_file_id FROM etl.file AS not_loaded
+        WHERE not_loaded.state IN ('refused', 'failed', 'incomplete')
+        UNION
+        SELECT line.etl_file_id FROM etl.quarantine AS line
+        WHERE line.state = 'open'
+    );
 
 COMMENT ON VIEW etl.file_problem IS
 'Files that somebody should look at: not loaded, cut short, or with open lines in quarantine.';

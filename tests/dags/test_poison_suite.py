@@ -1,52 +1,60 @@
-"""The poison suite through the real DAG: odd files cost their neighbours nothing, and a second run is green."""
+"""The poison suite through the real DAG: odd files cost their neighbours nothing, and a second run is green.
+
+``pytest -s`` shows what the run took; Airflow's own share is in it.
+"""
 
 from __future__ import annotations
 
+import json
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
+import pytest
 
-from tests.dags.conftest import Airflow, ask
-from tests.poison import CONTENT, NAMES, plant
+from tests import poison
+from tests.dags.conftest import Airflow, Run, ask
 
-GIB = 1 << 30
+SECONDS = 60.0
+"""Of the processor: other work on this machine is not the suite's fault."""
+MIB = 1024
 
 
-def test_all_good_files_load_beside_sixty_odd_ones(
+@pytest.mark.timeout(300)
+def test_the_dag_loads_all_good_files_within_a_minute_and_a_gibibyte(
     airflow: Airflow, database_url: str, tmp_path: Path
 ) -> None:
-    plant(tmp_path)
-    begin = time.monotonic()
-    first = airflow.run(database_url, tmp_path, env={"CONN_ETL_SETTLE_AFTER": "0s"})
-    assert time.monotonic() - begin < 60 * _slowness()
-    assert peak(airflow.process.pid) < GIB
+    poison.plant(tmp_path)
+    first, figures = _run(airflow, database_url, tmp_path)
+    print("poison suite by the DAG:", json.dumps(figures))
     assert first.error is None
     assert [failure.split(":")[0] for failure in first.failures] == [
         "close"
     ]  # red for the odd ones, and only there
+    asked = partial(ask, database_url)
+    poison.check(asked)
+    assert figures["cpu"] <= SECONDS
+    assert figures["mib"] <= MIB
 
-    good = (
-        "SELECT count(*) FROM zeek.conn JOIN etl.file USING (etl_file_id) WHERE path NOT LIKE '%conn-odd-%'"
-    )
-    assert ask(database_url, good) == [(3 * (len(CONTENT) + len(NAMES) + 1),)]
-    odd = ask(database_url, "SELECT path, state, kind, reason FROM etl.file WHERE path LIKE '%conn-odd-%'")
-    assert len(odd) == len(CONTENT)
-    assert {row for row in odd if row[1] in ("found", "staged") or row[2] == "unforeseen"} == set()
-    assert {row for row in odd if row[1] not in ("published", "known") and not row[3]} == set()
-
-    before = ask(database_url, "SELECT etl_file_id, state FROM etl.file ORDER BY 1")
-    second = airflow.run(database_url, tmp_path, env={"CONN_ETL_SETTLE_AFTER": "0s"})
+    before = poison.states(asked)
+    second, figures = _run(airflow, database_url, tmp_path)
+    print("again:", json.dumps(figures))
     assert (second.state, second.failures) == ("success", [])
-    assert ask(database_url, "SELECT etl_file_id, state FROM etl.file ORDER BY 1") == before
+    assert poison.states(asked) == before
 
 
-def peak(pid: int) -> int:
-    """The most memory that a process ever had [bytes]."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) << 10
+def _run(airflow: Airflow, url: str, folder: Path) -> tuple[Run, dict[str, float]]:
+    """One run, and what Airflow's process took for it; its peak of the runs before is forgotten first."""
+    process = Path(f"/proc/{airflow.process.pid}")
+    (process / "clear_refs").write_text("5")
+    begin, used = time.monotonic(), _processor(airflow)
+    run = airflow.run(url, folder, env={"CONN_ETL_SETTLE_AFTER": "0s"})
+    peak = (process / "status").read_text().partition("VmHWM:")[2].split()[0]
+    seconds = time.monotonic() - begin
+    return run, {"seconds": seconds, "cpu": _processor(airflow) - used, "mib": int(peak) >> 10}
 
 
-def _slowness() -> float:
-    """How many processes wait for each processor: on a busy machine the same work takes so much longer."""
-    return max(1.0, psutil.getloadavg()[0] / (psutil.cpu_count() or 1))
+def _processor(airflow: Airflow) -> float:
+    """Processor seconds of Airflow's process and of those that it started and that are over."""
+    return sum(psutil.Process(airflow.process.pid).cpu_times()[:4])

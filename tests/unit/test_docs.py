@@ -93,3 +93,16 @@ def test_settings_are_there(page: Path) -> None:
     known = {f"CONN_ETL_{name.upper()}" for name in Settings.model_fields} | OTHERS
     named = set(re.findall(r"CONN_ETL_[A-Z_]*[A-Z]", page.read_text(encoding="utf-8")))
     assert named <= known
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_tests_and_measures_that_a_page_names_are_there(page: Path) -> None:
+    for path in re.findall(r"`((?:tests|benchmarks)/[\w/.-]+)`", page.read_text(encoding="utf-8")):
+        assert (ROOT / path).exists(), path
+
+
+def test_each_promise_names_what_shows_it() -> None:
+    text = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+    promises = re.findall(r"^\| (\d+) \|(.*)\|$", text, re.MULTILINE)
+    assert [int(number) for number, _ in promises] == list(range(1, len(promises) + 1))
+    assert [number for number, row in promises if not re.search(r"`(?:tests/|make )", row)] == []

@@ -11,6 +11,7 @@ from etl import pipeline, report
 from etl.database.store import Store
 from etl.monitoring import windows
 from etl.quality import day_checks
+from etl.report import facts
 from etl.settings import Settings
 from tests.logs import START, flow, flows, tsv, write
 
@@ -119,3 +120,69 @@ def test_quiet_hours_and_silent_sensors_count_as_in_alerts(
         reasons = report.build(connection, expected=expected).facts["verdict"]["reasons"]
     assert f"{missing} windows missing" in reasons
     assert "1 sensor is behind" in reasons
+
+
+def test_the_newest_windows_are_listed_and_all_gaps_counted(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It showed the oldest windows of the first sensor, years ago."""
+    monkeypatch.setattr(facts, "WINDOWS", 12)
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql(HOURS)
+    with store.session() as connection:
+        newest = facts.gather(connection, None, None)
+        older = facts.gather(connection, None, newest["completeness"][0]["window_start"])
+    assert [row["hour"] for row in newest["completeness"]] == [19, 20, 21, 22, 23, 0, 1, 2, 3, 4, 5, 6]
+    assert [row["state"] for row in newest["completeness"]].count("missing") == 1
+    assert [row["hour"] for row in older["completeness"]] == [7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]
+    assert (newest["missing_windows"], older["missing_windows"]) == (5, 4)
+
+
+TROUBLE = """
+INSERT INTO etl.file (path, size, mtime, state, kind, reason, accepted_by, rows_read, rows_loaded, rows_duplicate,
+    rows_quarantined)
+VALUES
+    ('/cut.log', 1, now(), 'incomplete', NULL, 'its end is missing', NULL, 1, 1, 0, 0),
+    ('/refused.log', 1, now(), 'refused', 'over_budget', 'all are bad', NULL, 1, 0, 0, 0),
+    ('/held.log', 1, now(), 'published', NULL, NULL, NULL, 1, 0, 0, 1),
+    ('/accepted.log', 1, now(), 'published', NULL, NULL, 'ann', 2, 0, 0, 2),
+    ('/good.log', 1, now(), 'published', NULL, NULL, NULL, 1, 1, 0, 0);
+INSERT INTO etl.quarantine (etl_file_id, etl_line, reason, rule)
+SELECT etl_file_id, line, 'unset', 'row.' || line
+FROM etl.file, generate_series(1, rows_quarantined) AS line
+WHERE rows_quarantined > 0
+"""
+
+
+def test_files_to_look_at_are_listed_the_worst_first(store: Store) -> None:
+    """The list was empty: files were compared by columns that are NULL."""
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql(TROUBLE)
+    with store.session() as connection:
+        built = report.build(connection)
+        none = facts.gather(connection, datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 2, 1, tzinfo=UTC))
+    assert [(row["path"], row["open_lines"], row["rules"]) for row in built.facts["problems"]] == [
+        ("/refused.log", 0, None),
+        ("/cut.log", 0, None),
+        ("/accepted.log", 2, "row.1, row.2"),
+        ("/held.log", 1, "row.1"),
+    ]
+    assert "Files to look at" in built.html
+    assert none["problems"] == []
+
+
+def test_replaced_batches_and_known_files_count_once(store: Store, tmp_path: Path) -> None:
+    content = tsv([*flows(19), flow(19, conn_state="REG")])
+    log = write(tmp_path / "conn.log", content)
+    pipeline.ingest(store, [str(log)])
+    pipeline.ingest(store, [str(write(tmp_path / "copy.log", content))])
+    pipeline.ingest(store, [str(log)], replace=True)
+    with store.session() as connection:
+        found = facts.gather(connection, None, None)
+    states = {row["state"]: (row["files"], row["rows_read"], row["rows_loaded"]) for row in found["files"]}
+    assert states == {"published": (1, 20, 19), "known": (1, 0, 0)}
+    counted = {
+        (row["rule"], row["verdicts"], row["rows"], row["failed"]) for row in found["rules"] if row["failed"]
+    }
+    assert counted == {("enum.network_connection_state", 1, 20, 1)}
+    assert [(step["rows"], step["failed"]) for step in found["trend"]] == [(20, 1)]

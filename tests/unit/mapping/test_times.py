@@ -40,8 +40,13 @@ def test_number_and_iso_of_one_moment_are_equal(seconds: int, digits: str, minut
         ("9999-12-31T23:59:59.9999990Z", LATEST),
         ("9999-12-31T23:59:59.9999999Z", "time_out_of_range"),
         ("0001-01-01T00:00:00.0000001Z", EARLIEST),
+        ("0001-01-01T00:00:00Z", EARLIEST),
+        ("0001-01-01T00:00:00+23:59", "time_out_of_range"),
+        ("9999-12-31T23:59:59-23:59", "time_out_of_range"),
+        ("0000-12-31T23:59:59Z", "not_a_time"),
+        ("0000-01-01T00:00:00.1234567Z", "not_a_time"),
     ],
 )
-def test_more_than_six_digits_give_the_nearest_microsecond(text: str, microseconds: int | str) -> None:
+def test_the_nearest_microsecond_of_the_years_that_there_are(text: str, microseconds: int | str) -> None:
     assert parse(text) == microseconds
     assert read(text) in (microseconds, None)

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 from collections.abc import Callable
 from typing import BinaryIO, cast
 
@@ -13,6 +14,7 @@ import pytest
 from backports import zstd
 
 from etl.errors import TooLarge, Unreadable
+from etl.reader import compression
 from etl.reader.compression import Decompressed, kind_of
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
@@ -77,6 +79,18 @@ def test_damage_makes_all_of_it_unreadable(kind: str, share: float) -> None:
 def test_garbage_behind_is_said() -> None:
     text, opened = unpack(gzip.compress(b"row\n") + b"not a member")
     assert (text, opened.incomplete) == (b"row\n", "something else follows the gz data")
+
+
+@pytest.mark.parametrize(
+    ("zeros", "incomplete"), [(1_000, None), (9_000, "more than .* NUL bytes follow the gz data")]
+)
+def test_not_all_of_a_hole_behind_is_read(
+    monkeypatch: pytest.MonkeyPatch, zeros: int, incomplete: str | None
+) -> None:
+    monkeypatch.setattr(compression, "PADDING", 4_000)
+    text, opened = unpack(gzip.compress(b"row\n") + bytes(zeros))
+    assert text == b"row\n"
+    assert re.fullmatch(incomplete or "None", str(opened.incomplete))
 
 
 @every_packer

@@ -208,6 +208,12 @@ def test_a_member_whose_name_is_no_text_is_read(tmp_path: Path) -> None:
         assert stream.read() == tsv(flows(2))
 
 
+def zip_with_end(content: bytes, more: bytes) -> bytes:
+    """A zip file with a 64-bit end of its list before its own end, which says ``more`` of it."""
+    at = content.rindex(b"PK\x05\x06")
+    return content[:at] + b"PK\x06\x06" + more[:52] + b"PK\x06\x07" + more[52:] + content[at:]
+
+
 DAMAGED: dict[str, tuple[bytes, str]] = {
     "empty.tar": (b"", "an empty archive"),
     "empty.zip": (b"", "an empty archive"),
@@ -216,6 +222,7 @@ DAMAGED: dict[str, tuple[bytes, str]] = {
     "cut between members.tar": (tar({"conn.log": b"x" * 512})[:1_024], "the archive ends early"),
     "cut.zip": (zipped(HOURS)[:-10], "the archive ends early"),
     "corrupt.tar.gz": (gzip.compress(tar(HOURS))[:60] + b"\xff" * 60, "gz"),
+    "disks.zip": (zip_with_end(zipped(HOURS), b"\xff" * 68), "archive"),
     "list.zip": (zipped(HOURS).replace(b"PK\x01\x02", b"PK\x09\x09"), "the archive is damaged"),
 }
 
@@ -346,6 +353,18 @@ def test_any_bytes_called_an_archive_end_with_a_file_and_a_reason(
 ) -> None:
     path = tmp_path_factory.mktemp("any") / f"x{ending}"
     path.write_bytes(content)
+    for file in source.listed([str(path)]):
+        with suppress(FileError), source.opened(file.path) as stream:
+            stream.read()
+
+
+@given(more=st.binary(min_size=68, max_size=68), end=st.binary(max_size=22))
+def test_a_zip_whose_end_says_anything_ends_with_a_file_and_a_reason(
+    tmp_path_factory: pytest.TempPathFactory, more: bytes, end: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("end") / "x.zip"
+    content = zip_with_end(zipped(HOURS), more)
+    path.write_bytes(content[: len(content) - len(end)] + end)
     for file in source.listed([str(path)]):
         with suppress(FileError), source.opened(file.path) as stream:
             stream.read()

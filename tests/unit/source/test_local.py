@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from etl import source
-from etl.errors import FileAway, Misuse, StorageAway, Unreadable
+from etl.errors import FileAway, HalfWritten, Misuse, NotAFile, StorageAway, Unreadable
 from etl.source import local
 from tests.logs import flows, tsv, write
 
@@ -50,6 +50,55 @@ def test_an_io_error_while_reading_passes() -> None:
         pytest.raises(FileAway, match="it cannot be read: Input/output error"),
     ):
         stream.read(1)
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    "target", ["/proc/kmsg", "/proc/self/environ", "/proc/self/mem", "/sys/kernel/uevent_seqnum", "/dev/zero"]
+)
+def test_a_link_to_what_the_kernel_makes_up_is_no_log(tmp_path: Path, target: str) -> None:
+    """The kernel calls most of them regular files. Reading its messages has no end, and an environment has secrets."""
+    if not Path(target).exists():
+        pytest.skip(f"no {target} here")
+    (tmp_path / "conn.log").symlink_to(target)
+    for path in (tmp_path, tmp_path / "conn.log", Path(target)):
+        (found,) = source.listed([str(path)])
+        assert isinstance(found.skip_reason, NotAFile)
+    assert source.status_of(target) is None
+
+
+@pytest.mark.timeout(30)
+def test_a_pipe_in_the_place_of_a_log_is_not_waited_for(tmp_path: Path) -> None:
+    path = write(tmp_path / "conn.log", tsv(flows(1)))
+    (found,) = source.listed([str(tmp_path)])
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(Unreadable, match="it is no regular file"):
+        source.opened(found.path)
+
+
+@pytest.mark.timeout(30)
+def test_a_file_that_has_nothing_to_read_yet_is_tried_again() -> None:
+    """Some regular files let their readers wait: for the reader it is as if the mount were away."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    try:
+        with local._File(reading) as stream, pytest.raises(FileAway):
+            stream.readinto(bytearray(1))
+    finally:
+        os.close(writing)
+
+
+@pytest.mark.timeout(30)
+def test_a_packed_log_with_a_hole_behind_it_does_not_delay_its_twin(tmp_path: Path) -> None:
+    """Which of the two copies is whole is asked of both; the hole of one has a terabyte."""
+    write(tmp_path / "conn.log", tsv(flows(3)))
+    packed = write(tmp_path / "conn.log.gz", tsv(flows(3)))
+    with packed.open("ab") as file:
+        file.truncate(1 << 40)
+    plain, torn = (source.half_written(file) for file in source.listed([str(tmp_path)]))
+    assert plain is None
+    assert isinstance(torn, HalfWritten)
 
 
 @pytest.mark.parametrize("name", PASSING)
