@@ -12,6 +12,9 @@ TEXT_BYTES = 1 << 20
 
 LINE_KEYS = 10_000
 """Keys of a JSON line, those of nested objects counted: a line with more is ``too_many_keys``."""
+FILE_KEYS = 100_000
+"""Different keys beyond the dictionary in one file, of all its lines or headers: a file with more is refused as
+``too_large``. Each is looked up, and remembered until the file ends."""
 HEADER_COLUMNS = 10_000
 """Columns of a TSV or CSV header: a file with more is refused as ``too_large``."""
 HEADER_BYTES = 1 << 20

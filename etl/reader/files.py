@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import polars as pl
 
-from etl.errors import Binary, NotAConnLog, NotALog, OtherLog
+from etl.errors import Binary, NotAConnLog, NotALog, OtherLog, TooLarge
 from etl.mapping import bounds
 from etl.mapping.names import Names
 from etl.mapping.values import Fault, empty, standard
@@ -86,12 +86,18 @@ class ConnReader:
         """
         for chunk in _chunks(self._holes, self._options):
             block = self._block(chunk)
+            self._require_few_columns()
             self._rejects += len(block.rejects)
             self._reasons.update(reject.reason for reject in block.rejects)
             self._require_hope()
             yield block
         self._judge()
         self._done = True
+
+    def _require_few_columns(self) -> None:
+        """Many headers may name many columns: no more than the keys that JSON lines may have."""
+        if self._source and len(self._source.extra) > bounds.FILE_KEYS:
+            raise TooLarge(f"more than {bounds.FILE_KEYS:,} different columns")
 
     def small(self) -> SmallLog | None:
         """Return the log whole, to be mapped together with others; None where it has to be iterated, as if not asked.

@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from etl.errors import TooLarge
 from etl.fields import BY_ZEEK, Field
+from etl.mapping.bounds import FILE_KEYS
 from etl.mapping.names import STREAM_COLUMNS, Names
 from etl.reader import json_exact
 
@@ -75,11 +77,16 @@ def objects(lines: Sequence[bytes]) -> list[dict[str, Any]]:
 
 
 def infer(sample: Sequence[dict[str, Any]], names: Names) -> list[Column]:
-    """Return the columns. A key with values of several types, or of one that polars cannot keep, is left out."""
+    """Return the columns. A key with values of several types, or of one that polars cannot keep, is left out.
+
+    Raises:
+        TooLarge: the sample has more different keys than any log.
+    """
     values: dict[Path, list[Any]] = {}
     for members in sample:
         for path, value in _leaves(members, names.roots):
             values.setdefault(path, []).append(value)
+    require_few(values)
     by_name: dict[str, list[Path]] = {}
     for path in values:
         by_name.setdefault(".".join(path), []).append(path)
@@ -96,6 +103,15 @@ def infer(sample: Sequence[dict[str, Any]], names: Names) -> list[Column]:
         if dtype is not None and len(columns) < _MOST_COLUMNS:
             columns.append(Column(path=path, field=field, dtype=dtype))
     return columns
+
+
+def require_few(keys: Collection[object]) -> None:
+    """Raise TooLarge where a file has more different keys than any log."""
+    if len(keys) > FILE_KEYS:
+        raise TooLarge(
+            f"more than {FILE_KEYS:,} different keys",
+            hint="no log has; keep what varies in one nested object",
+        )
 
 
 def polars_schema(columns: Sequence[Column]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from etl.models import Format
 from etl.reader import json_exact, signatures
 from etl.reader.chunks import Chunk
 from etl.reader.json_fast import FastParser
-from etl.reader.json_schema import infer, objects
+from etl.reader.json_schema import infer, objects, require_few
 from etl.reader.lines import Lines, without
 from etl.reader.raw_block import RawBlock
 
@@ -58,6 +58,7 @@ class JsonSource:
             NotAConnLog: the file begins with no object on one line (pretty-printed JSON among others).
             MissingColumn: nothing in the first chunk has a column that every row needs.
             OtherLog: each row of the first chunk is of another log.
+            TooLarge: the file has more different keys than any log.
         """
         lines, crowded = _without_crowded(Lines.of(chunk))
         if crowded:
@@ -95,6 +96,7 @@ class JsonSource:
         found = objects(sample)
         signatures.refuse_json_shape(sample, found, self._names)
         self._seen = {key for members in found for key in json_exact.flat_keys(members, self._names.roots)}
+        require_few(self._seen)
         if found and all(map(self._is_other, found)) and not self._may_be_own(lines.data):
             stream = self._names.stream_of(found[0])
             named = f"a log of {stream[:SHOWN]}, not of {LOG}" if stream else None
@@ -184,6 +186,7 @@ class JsonSource:
                 continue
             for key, value in further.items():
                 self.extra.setdefault(key, json_exact.kind(value))
+            require_few(self.extra)
             rows.append({**row, "etl_line": number, "extra": text})
         frame = text_frame(rows) if rows else None
         return RawBlock(format=self.format, rows=len(rows) + len(faults), frame=frame, faults=faults)

@@ -1,14 +1,14 @@
 -- name: gaps
 -- Missing windows that touch an hour in which the sensor is not configured as quiet; a day touches all of them.
-SELECT sensor, window_start, window_end, windows
-FROM etl.gaps_since(coalesce(CAST(:since AS timestamptz), '-infinity'))
-WHERE
-    (CAST(:since AS timestamptz) IS NULL OR window_end > :since)
-    AND etl.expected_windows(
-        sensor, window_start, window_end, windows, CAST(:quiet AS integer []), CAST(:own AS text []),
+SELECT gap.sensor, gap.window_start, gap.window_end, gap.windows
+FROM etl.gaps_since(coalesce(CAST(:since AS timestamptz), '-infinity')) AS gap
+CROSS JOIN
+    LATERAL etl.expected_windows(
+        gap.sensor, gap.window_start, gap.window_end, gap.windows, CAST(:quiet AS integer []), CAST(:own AS text []),
         CAST(:own_sensors AS text []), CAST(:own_hours AS integer [])
-    ) > 0
-ORDER BY sensor, window_start;
+    ) AS expected
+WHERE (CAST(:since AS timestamptz) IS NULL OR gap.window_end > :since) AND expected.missed > 0
+ORDER BY gap.sensor, gap.window_start;
 
 -- name: lagging
 -- Sensors that are behind, but not by so much that their logs are simply old, with the length of their newest window.

@@ -236,17 +236,14 @@ LIMIT :most;
 
 -- name: missing
 -- How many windows in the span no file covers, as alerts count them.
-SELECT
-    coalesce(
-        sum(
-            etl.expected_windows(
-                sensor, window_start, window_end, windows, CAST(:quiet AS integer []), CAST(:own AS text []),
-                CAST(:own_sensors AS text []), CAST(:own_hours AS integer [])
-            )
-        ), 0
-    )::bigint AS windows
-FROM etl.gaps_since(CAST(:since AS timestamptz))
-WHERE window_start < CAST(:until AS timestamptz) AND window_end > CAST(:since AS timestamptz);
+SELECT coalesce(sum(expected.missed), 0)::bigint AS windows
+FROM etl.gaps_since(CAST(:since AS timestamptz)) AS gap
+CROSS JOIN
+    LATERAL etl.expected_windows(
+        gap.sensor, gap.window_start, gap.window_end, gap.windows, CAST(:quiet AS integer []), CAST(:own AS text []),
+        CAST(:own_sensors AS text []), CAST(:own_hours AS integer [])
+    ) AS expected
+WHERE gap.window_start < CAST(:until AS timestamptz) AND gap.window_end > CAST(:since AS timestamptz);
 
 -- name: completeness
 -- The newest windows in the span, the missing ones too. Where the newest files begin is asked of the index first, so

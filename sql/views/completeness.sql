@@ -110,10 +110,11 @@ REVOKE EXECUTE ON FUNCTION etl.gaps_since(timestamptz) FROM public;
 GRANT EXECUTE ON FUNCTION etl.gaps_since(timestamptz) TO conn_loader, conn_reader;
 
 -- Quiet hours as etl.monitoring.windows.quiet passes them: for all sensors, the sensors that have their own, and these.
+-- It returns a table of one row, not a value, so that the planner puts it in place of the call.
 CREATE OR REPLACE FUNCTION etl.expected_windows(
     wanted text, window_start timestamptz, window_end timestamptz, windows bigint,
     quiet integer [], own text [], own_sensors text [], own_hours integer []
-) RETURNS bigint
+) RETURNS TABLE (missed bigint)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
 SELECT
     CAST(
@@ -122,7 +123,7 @@ SELECT
             WHEN bool_or(hours.awake) THEN windows
             ELSE 0
         END AS bigint
-    )
+    ) AS missed
 FROM (
     SELECT
         CASE

@@ -57,6 +57,9 @@ CASES: dict[str, Callable[[], bytes | Iterator[bytes]]] = {
     "20,000 lines with a key of their own": lambda: b"".join(
         ROW[:-1] + b',"k%d":1}\n' % number for number in range(20_000)
     ),
+    "3,000 lines with 900 keys of their own": lambda: b"".join(
+        ROW[:-1] + b"".join(b',"k%d_%d":1' % (number, key) for key in range(900)) + b"}\n" for number in range(3_000)
+    ),
     "the same key a million times": lambda: _with(b",".join([b'"k":1'] * 1_000_000)),
     "a field twice": lambda: _with(b'"uid":"C9"'),
     "numbers of 10,000 digits": lambda: _with(b'"x":' + b"9" * 10_000 + b',"y":-0.' + b"1" * 10_000 + b"e" + b"9" * 10_000),

@@ -8,6 +8,7 @@ import pytest
 
 from etl.errors import TooLarge
 from etl.mapping import bounds
+from etl.reader import json_schema
 from tests.logs import flow, flows, json_lines
 from tests.unit.flows import read, values
 
@@ -45,6 +46,33 @@ def test_rejects_under_a_long_header_share_it() -> None:
 def test_rejects_beside_a_common_header_are_not_bounded_by_it() -> None:
     blocks, scan = read(tsv_of(20, 30_000) + b"bad\n" * 20_000, block_rows=5_000)
     assert (sum(len(block.rejects) for block in blocks), scan.rows_read) == (20_000, 50_000)
+
+
+def keyed(lines: int, keys: int, at_first: int = 0) -> bytes:
+    """JSON lines with keys of their own, behind rows that have none."""
+    rows = json_lines(flows(at_first + lines)).splitlines(keepends=True)
+    own = [
+        row[:-2] + b"".join(b',"k%d_%d":1' % (number, key) for key in range(keys)) + b"}\n"
+        for number, row in enumerate(rows[at_first:])
+    ]
+    return b"".join([*rows[:at_first], *own])
+
+
+@pytest.mark.parametrize("at_first", [0, 20, 3_000])
+def test_different_keys_of_a_file(monkeypatch: pytest.MonkeyPatch, at_first: int) -> None:
+    for module in (json_schema, bounds):
+        monkeypatch.setattr(module, "FILE_KEYS", 2_000)
+    assert read(keyed(10, 190, at_first))[1].rows_read == at_first + 10
+    with pytest.raises(TooLarge, match="more than 2,000 different keys"):
+        read(keyed(20, 190, at_first))
+
+
+def test_different_columns_of_all_headers_of_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "FILE_KEYS", 2_000)
+    logs = [tsv_of(190, 1, name=f"c{number}_") for number in range(20)]
+    assert read(b"".join(logs[:10]))[1].rows_read == 10
+    with pytest.raises(TooLarge, match="more than 2,000 different columns"):
+        read(b"".join(logs))
 
 
 def test_texts_of_fields() -> None:
