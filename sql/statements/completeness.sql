@@ -3,7 +3,7 @@
 SELECT gap.sensor, gap.window_start, gap.window_end, gap.windows
 FROM etl.gaps_since(coalesce(CAST(:since AS timestamptz), '-infinity')) AS gap
 CROSS JOIN
-    LATERAL etl.expected_windows(
+    LATERAL etl.missed_windows(
         gap.sensor, gap.window_start, gap.window_end, gap.windows, CAST(:quiet AS integer []), CAST(:own AS text []),
         CAST(:own_sensors AS text []), CAST(:own_hours AS integer [])
     ) AS expected

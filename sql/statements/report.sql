@@ -239,7 +239,7 @@ LIMIT :most;
 SELECT coalesce(sum(expected.missed), 0)::bigint AS windows
 FROM etl.gaps_since(CAST(:since AS timestamptz)) AS gap
 CROSS JOIN
-    LATERAL etl.expected_windows(
+    LATERAL etl.missed_windows(
         gap.sensor, gap.window_start, gap.window_end, gap.windows, CAST(:quiet AS integer []), CAST(:own AS text []),
         CAST(:own_sensors AS text []), CAST(:own_hours AS integer [])
     ) AS expected

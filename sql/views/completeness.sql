@@ -111,7 +111,7 @@ GRANT EXECUTE ON FUNCTION etl.gaps_since(timestamptz) TO conn_loader, conn_reade
 
 -- Quiet hours as etl.monitoring.windows.quiet passes them: for all sensors, the sensors that have their own, and these.
 -- It returns a table of one row, not a value, so that the planner puts it in place of the call.
-CREATE OR REPLACE FUNCTION etl.expected_windows(
+CREATE OR REPLACE FUNCTION etl.missed_windows(
     wanted text, window_start timestamptz, window_end timestamptz, windows bigint,
     quiet integer [], own text [], own_sensors text [], own_hours integer []
 ) RETURNS TABLE (missed bigint)
@@ -144,14 +144,14 @@ FROM (
 ) AS hours
 $$;
 
-COMMENT ON FUNCTION etl.expected_windows(
+COMMENT ON FUNCTION etl.missed_windows(
     text, timestamptz, timestamptz, bigint, integer [], text [], text [], integer []
 ) IS
 'How many windows of a gap are missed: none if all hours that it touches are quiet, a part of a long one by its hours.';
-REVOKE EXECUTE ON FUNCTION etl.expected_windows(
+REVOKE EXECUTE ON FUNCTION etl.missed_windows(
     text, timestamptz, timestamptz, bigint, integer [], text [], text [], integer []
 ) FROM public;
-GRANT EXECUTE ON FUNCTION etl.expected_windows(
+GRANT EXECUTE ON FUNCTION etl.missed_windows(
     text, timestamptz, timestamptz, bigint, integer [], text [], text [], integer []
 ) TO conn_loader, conn_reader;
 
