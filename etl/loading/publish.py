@@ -79,10 +79,9 @@ def prepare(batch: Batch, budget: ErrorBudget, max_new_days: int, read_raw: RawL
 
 
 def make_days(connection: Connection, days: Iterable[date]) -> None:
-    """Make missing partitions, each in a separate transaction; that of their rows makes sure that they last."""
+    """Make missing partitions, each in a separate transaction."""
     for day in days:
         with connection.begin():
-            execute(connection, "session.hurry")
             execute(connection, "publish.ensure_partition", day=day)
 
 

@@ -173,13 +173,13 @@ def _lasting(start: datetime | None, interval: timedelta | None) -> Window:
     return start, start + interval if start and interval else None
 
 
-@lru_cache(maxsize=1024)  # one log ends when the next one begins
 def _moment(written: str, zone: tzinfo, *, fold: int = 0) -> datetime | None:
     """Local time as UTC; None for what is no date. An hour that comes twice is taken for the first."""
     local = _local(written)
     return local and local.replace(tzinfo=zone, fold=fold).astimezone(UTC)
 
 
+@lru_cache(maxsize=1024)  # one log ends when the next one begins
 def _local(written: str) -> datetime | None:
     """Year, month, day, hour, minute and second, whatever stands between; minutes and seconds may be left out."""
     digits = "".join(filter(str.isdigit, written)).ljust(14, "0")

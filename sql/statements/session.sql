@@ -101,11 +101,6 @@ SET TRANSACTION READ ONLY; -- noqa: PRS
 -- Act as conn_reader until the transaction ends.
 SET LOCAL ROLE conn_reader;
 
--- name: hurry
--- Commit without waiting for the disk. For what only counts with a later transaction, which waits: after a crash both
--- are there, or the first alone, or neither.
-SET LOCAL synchronous_commit = off;
-
 -- name: hash_only
 -- Group by hashing. Few groups come out, but the planner expects one per row and would sort them all on disk.
 SET LOCAL enable_sort = off;
