@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psycopg2
 import pytest
 from psycopg2 import sql
@@ -27,6 +28,10 @@ from tests.chromium import open_page as open_page  # noqa: PLC0414
 
 os.environ["TZ"] = "America/St_Johns"
 time.tzset()
+
+# how long an example takes is the machine's affair
+hypothesis.settings.register_profile("conn-etl", deadline=None)
+hypothesis.settings.load_profile("conn-etl")
 
 SERVER_ZONE = "Asia/Kolkata"
 TEMPLATE = "conn_template"
