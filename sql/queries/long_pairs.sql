@@ -13,8 +13,10 @@ WITH longest AS MATERIALIZED (
         AND event_duration IS NOT NULL
     GROUP BY src_ip_addr, dst_ip_addr, dst_port, network_protocol
     HAVING count(*) >= :connections
-    -- to the millisecond: what sums of floats add behind it is noise
-    ORDER BY round(sum(event_duration) * 1000) DESC, src_ip_addr, dst_ip_addr, dst_port, network_protocol
+    -- to the millisecond, half of one upwards as seconds has it: what sums of floats add behind it is noise. In
+    -- floats, because a million sums as numeric take two seconds
+    ORDER BY
+        floor(sum(event_duration) * 1000 + 0.5001) DESC, src_ip_addr, dst_ip_addr, dst_port, network_protocol
     LIMIT :most
 )
 
@@ -30,5 +32,5 @@ WHERE
     -- IS TRUE keeps it from becoming a join, by the index of an address that most rows may have
     AND ((src_ip_addr, dst_ip_addr, dst_port, network_protocol) IN (SELECT * FROM longest)) IS TRUE
 GROUP BY src_ip_addr, dst_ip_addr, dst_port, network_protocol
-ORDER BY round(sum(event_duration) * 1000) DESC, src_ip_addr, dst_ip_addr, dst_port, network_protocol
+ORDER BY seconds DESC, src_ip_addr, dst_ip_addr, dst_port, network_protocol
 LIMIT :most
