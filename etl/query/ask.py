@@ -63,6 +63,7 @@ def reading(connection: Connection, timeout: timedelta) -> Iterator[Connection]:
     """
     with time_limit(connection, timeout.total_seconds()), connection.begin():
         execute(connection, "session.read_only")
+        execute(connection, "session.roomy")
         execute(connection, "session.act_as_reader")
         try:
             yield connection

@@ -90,7 +90,8 @@ SET TRANSACTION SNAPSHOT :exported; -- noqa: PRS
 SET LOCAL cursor_tuple_fraction = 1;
 
 -- name: roomy
--- Until the transaction ends, keep more in memory before the disk is used: the windows of years of logs.
+-- Until the transaction ends, keep more in memory before the disk is used: the windows of years of logs. A question
+-- looks its lines up in a hash only if they fit, else in all of them for each row: 4 MB hold 90,000, this 2,500,000.
 SET LOCAL work_mem = '128MB';
 
 -- name: read_only
