@@ -15,7 +15,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -100,13 +100,19 @@ def _value(parameter: Parameter, text: str | None, found: Mapping[str, Any]) -> 
             hint=f"--param {parameter.name}=…",
         )
     if shift := _SHIFT.fullmatch(text):
-        days = timedelta(days=int(shift["days"]))
-        start: datetime = found[shift["from"]]
-        return start - days if shift["sign"] == "-" else start + days
+        return _shifted(found[shift["from"]], int(f"{shift['sign']}{shift['days']}"))
     try:
         return _READ[parameter.type](text)
     except ValueError as error:
         raise Misuse(f"{parameter.name}={text} is no {parameter.type}", hint=parameter.what) from error
+
+
+def _shifted(start: datetime, days: int) -> datetime:
+    """So many days on; the first or last moment that there is where that is past it."""
+    try:
+        return start + timedelta(days=days)
+    except OverflowError:
+        return (datetime.min if days < 0 else datetime.max).replace(tzinfo=UTC)
 
 
 def names() -> list[str]:
