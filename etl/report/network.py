@@ -6,8 +6,8 @@ Each section names its question, so that a reader can ask it again and go on fro
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +18,7 @@ from operator import itemgetter
 from queue import SimpleQueue
 from typing import Any
 
+import psycopg2
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -29,6 +30,8 @@ SHOWN = 10
 """Lines of a section at most."""
 SERVICES = 7
 """Services that the chart of bytes tells apart; the others are one."""
+CANCEL_AGAIN = 0.5
+"""Seconds until questions that did not follow a cancel are cancelled again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,10 +68,29 @@ def gather(connection: Connection, since: datetime, until: datetime) -> dict[str
         free: SimpleQueue[Connection] = SimpleQueue()
         for session in sessions:
             free.put(session)
-        *sections, by_service = threads.map(
-            partial(_answer, free), [*asked, partial(_by_service, since=since, until=until)]
-        )
+        asked.append(partial(_by_service, since=since, until=until))
+        answers: list[Future[Any]] = [threads.submit(_answer, free, question) for question in asked]
+        with _ended_together(answers, sessions):
+            done, _ = wait(answers, return_when=FIRST_EXCEPTION)
+            *sections, by_service = (answer.result() for answer in answers if answer in done)
     return {"bytes": by_service, "sections": sections}
+
+
+@contextmanager
+def _ended_together(answers: Sequence[Future[Any]], sessions: Sequence[Connection]) -> Iterator[None]:
+    """Where one question fails, or Ctrl-C ends the wait, the others are cancelled: they may have minutes to go."""
+    drivers: list[Any] = [session.connection.driver_connection for session in sessions]
+    try:
+        yield
+    except BaseException:
+        for answer in answers:
+            answer.cancel()
+        # a cancel between two statements of a question is lost
+        while wait(answers, timeout=CANCEL_AGAIN).not_done:
+            for driver in drivers:
+                with suppress(psycopg2.Error):  # of a session that is gone
+                    driver.cancel()
+        raise
 
 
 @contextmanager

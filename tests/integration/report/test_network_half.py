@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from sqlalchemy.engine import make_url
 from etl import pipeline, report
 from etl.database.statements import execute
 from etl.database.store import Store
+from etl.errors import Busy
 from etl.report.network import gather
 from tests.integration.conftest import Ask
 from tests.logs import flow, flows, tsv, write
@@ -87,3 +90,33 @@ def test_both_sessions_see_the_rows_of_one_moment(loaded: Store, ask: Ask) -> No
     assert before == 33
     assert talked["rows"] != []
     assert network["bytes"] != []
+
+
+WAITING = """
+    SELECT max(pid), count(*) FROM pg_stat_activity
+    WHERE wait_event_type = 'Lock' AND datname = current_database()
+"""
+
+
+def test_a_question_that_fails_ends_the_one_beside_it(loaded: Store, ask: Ask) -> None:
+    """It would have waited for the lock, as a long one goes on for minutes."""
+
+    def cancel_one() -> None:
+        while (waiting := ask(WAITING)[0])[1] < 2:
+            time.sleep(0.1)
+        ask("SELECT pg_cancel_backend(:pid)", pid=waiting[0])
+
+    helper = threading.Thread(target=cancel_one)
+    with loaded.session() as locking, locking.begin():
+        locking.exec_driver_sql("LOCK TABLE zeek.network IN ACCESS EXCLUSIVE MODE")
+        helper.start()
+        with pytest.raises(Busy, match="user request"):
+            gathered_without_limit(loaded)
+    helper.join()
+
+
+def gathered_without_limit(store: Store) -> None:
+    with store.session() as connection, connection.begin():
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '60s'")
+        gather(connection, DAY, DAY + timedelta(days=1))
