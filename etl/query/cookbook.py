@@ -112,7 +112,7 @@ def _shifted(start: datetime, days: int) -> datetime:
     try:
         return start + timedelta(days=days)
     except OverflowError:
-        return (datetime.min if days < 0 else datetime.max).replace(tzinfo=UTC)
+        return datetime.min.replace(tzinfo=UTC) if days < 0 else datetime.max.replace(tzinfo=UTC)
 
 
 def names() -> list[str]:
