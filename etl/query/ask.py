@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -123,20 +123,28 @@ def notes(connection: Connection, question: Question, values: Mapping[str, Any],
     found: list[str] = []
     if question.compares:
         begin, end = (values[name] for name in question.compares)
-        first = first_row(connection, begin, end, rollup=True)
+        first = first_of(connection, "hour" if rollup else "destination", begin, end)
         if first is None:
             found.append(f"no rows are loaded from {begin} to {end}: there is nothing to compare with")
         elif first - begin >= timedelta(days=1):
             found.append(f"the rows to compare with begin at {first}, not at {begin}")
-    if empty and first_row(connection, values["since"], values["until"], rollup=rollup) is None:
+    since, until = values["since"], values["until"]
+    dropped = execute(connection, "asking.dropped_days", since=since, until=until).scalar_one()
+    if dropped and not rollup:
+        days = "a day" if dropped == 1 else f"{dropped:,} days"
+        found.append(f"retention dropped {days} of this span: their rows are not in the answer")
+    elif empty and first_of(connection, "hour" if rollup else "row", since, until) is None:
         found.append(_loaded(connection, values))
     return found
 
 
-def first_row(connection: Connection, since: datetime, until: datetime, *, rollup: bool) -> datetime | None:
-    """The first row of a span, or, from a rollup, the first hour; None where there is none."""
-    name = "asking.first_hour" if rollup else "asking.first_row"
-    first: datetime | None = execute(connection, name, since=since, until=until).scalar_one()
+def first_of(
+    connection: Connection, what: Literal["row", "hour", "destination"], since: datetime, until: datetime
+) -> datetime | None:
+    """The first row of a span, or what a rollup has from before it was dropped; None where there is none."""
+    first: datetime | None = execute(
+        connection, f"asking.first_{what}", since=since, until=until
+    ).scalar_one()
     return first
 
 

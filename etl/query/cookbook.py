@@ -70,6 +70,8 @@ class Question:
         found: dict[str, Any] = {"since": since, "until": until}
         for parameter in self.parameters:
             found[parameter.name] = _value(parameter, given.get(parameter.name, parameter.default), found)
+        if found.get("most", 0) < 0:
+            raise Misuse(f"most={found['most']} is less than 0", hint="0 or more lines can be asked for")
         return found
 
     def lines(self, values: Mapping[str, Any]) -> int | None:

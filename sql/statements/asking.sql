@@ -24,6 +24,27 @@ SELECT min(firsts.first) FROM (
     WHERE "@timestamp" >= CAST(:since AS timestamptz) AND "@timestamp" < CAST(:until AS timestamptz)
 ) AS firsts;
 
+-- name: first_destination
+-- The first row of a span, or the first dropped day of it whose destinations are kept: days that were dropped before
+-- there was a rollup of them have none.
+SELECT min(firsts.first) FROM (
+    SELECT etl.day_start(min(retired.day)) AS first FROM etl.retired_day AS retired
+    WHERE
+        retired.day BETWEEN etl.day_of(CAST(:since AS timestamptz))
+        AND etl.day_of(CAST(:until AS timestamptz) - interval '1 microsecond')
+        AND EXISTS (SELECT FROM zeek.destination_day AS known WHERE known.day = retired.day)
+    UNION ALL
+    SELECT min("@timestamp") FROM zeek.conn
+    WHERE "@timestamp" >= CAST(:since AS timestamptz) AND "@timestamp" < CAST(:until AS timestamptz)
+) AS firsts;
+
+-- name: dropped_days
+-- How many days of a span retention dropped.
+SELECT count(*) FROM etl.retired_day
+WHERE
+    day BETWEEN etl.day_of(CAST(:since AS timestamptz))
+    AND etl.day_of(CAST(:until AS timestamptz) - interval '1 microsecond');
+
 -- name: has_names
 -- Whether networks have been imported.
 SELECT count(*) > 0 FROM (SELECT cidr FROM zeek.network ORDER BY source LIMIT 1) AS any_network;

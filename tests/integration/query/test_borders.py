@@ -10,6 +10,8 @@ import pytest
 
 from etl import pipeline
 from etl.database.store import Store
+from etl.errors import Misuse
+from etl.history import maintenance
 from etl.query import ask as asking
 from etl.query import cookbook
 from tests.integration.conftest import Ask
@@ -63,3 +65,35 @@ def test_many_lines_are_looked_up_in_a_hash_on_a_server_that_spares_memory(
             filters = [line for line in plan.scalars() if "SubPlan" in line and "Filter" in line]
     assert filters
     assert all("hashed SubPlan" in line for line in filters)
+
+
+def test_an_answer_says_which_days_retention_dropped(store: Store, ask: Ask, tmp_path: Path) -> None:
+    days = [flow(number, ts=f"{DAY.timestamp() + 86_400 * number:.6f}") for number in range(4)]
+    pipeline.ingest(store, [str(write(tmp_path / "conn.log", tsv(days)))])
+    maintenance.seal(store)
+    maintenance.drop(store, {DAY.date(): "test", (DAY + timedelta(days=1)).date(): "test"})
+
+    def noted(name: str, since: datetime, *, empty: bool = False) -> list[str]:
+        question = cookbook.load(name)
+        values = question.values({}, since, DAY + timedelta(days=4))
+        with store.session() as connection, connection.begin():
+            return asking.notes(connection, question, values, empty=empty)
+
+    dropped = "retention dropped 2 days of this span: their rows are not in the answer"
+    assert noted("top_talkers", DAY) == [dropped]
+    assert noted("top_talkers", DAY, empty=True) == [dropped]
+    assert noted("top_talkers", DAY + timedelta(days=2)) == []
+    assert noted("state_mix", DAY) == []  # the rollup has them
+    third = DAY + timedelta(days=2)
+    assert noted("new_destinations", third) == [
+        f"the rows to compare with begin at {DAY}, not at {third - timedelta(days=30)}"
+    ]
+    ask("DELETE FROM zeek.destination_day")  # as where they were dropped before there was this rollup
+    assert noted("new_destinations", third) == [
+        f"no rows are loaded from {third - timedelta(days=30)} to {third}: there is nothing to compare with"
+    ]
+
+
+def test_a_negative_number_of_lines_is_refused_by_name() -> None:
+    with pytest.raises(Misuse, match="most=-1 is less than 0"):
+        cookbook.load("top_talkers").values({"most": "-1"}, DAY, DAY + timedelta(days=1))
