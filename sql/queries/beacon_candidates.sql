@@ -17,19 +17,26 @@ WITH busy AS MATERIALIZED (
     HAVING count(*) BETWEEN greatest(:connections, 3) AND :at_most
 ),
 
-gaps AS MATERIALIZED (
+-- read before they are sorted: an index would give the order, and each row by its own
+candidates AS MATERIALIZED (
     SELECT
         src_ip_addr, dst_ip_addr, dst_port, network_protocol, "@timestamp",
-        coalesce(src_ip_bytes, src_bytes)::double precision AS size,
-        extract(EPOCH FROM "@timestamp" - lag("@timestamp") OVER (
-            PARTITION BY src_ip_addr, dst_ip_addr, dst_port, network_protocol
-            ORDER BY "@timestamp"
-        ))::double precision AS gap
+        coalesce(src_ip_bytes, src_bytes)::double precision AS size
     FROM zeek.conn
     WHERE
         "@timestamp" >= CAST(:since AS timestamptz) AND "@timestamp" < CAST(:until AS timestamptz)
         -- IS TRUE keeps it from becoming a join: the planner knows too little of busy to choose a good one
         AND ((src_ip_addr, dst_ip_addr, dst_port, network_protocol) IN (SELECT * FROM busy)) IS TRUE
+),
+
+gaps AS MATERIALIZED (
+    SELECT
+        src_ip_addr, dst_ip_addr, dst_port, network_protocol, "@timestamp", size,
+        extract(EPOCH FROM "@timestamp" - lag("@timestamp") OVER (
+            PARTITION BY src_ip_addr, dst_ip_addr, dst_port, network_protocol
+            ORDER BY "@timestamp"
+        ))::double precision AS gap
+    FROM candidates
 ),
 
 groups AS MATERIALIZED (
