@@ -90,7 +90,7 @@ def quiet(settings: Settings) -> dict[str, list[Any]]:
 
 def expected(connection: Connection, settings: Settings) -> Expected:
     """What the settings say of logs that do not come, as a report counts it."""
-    from etl.report.facts import Expected  # with it come the questions, which nobody needs who looks for gaps
+    from etl.report.facts import Expected  # it imports the questions, and a look for gaps needs none
 
     return Expected(quiet=quiet(settings), late=[str(lag) for lag in lagging(connection, settings)])
 
