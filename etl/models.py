@@ -52,7 +52,7 @@ class FileState(StrEnum):
 class ReadOptions:
     """What the reader is to find, and its bounds, all of them settings."""
 
-    block_rows: int = 250_000
+    block_rows: int = 25_000
     """Rows of a block at most; memory follows this number, not the file's size."""
     block_bytes: int = 8 * MIB
     """Decompressed bytes of a block at most (one longer line makes a separate block)."""

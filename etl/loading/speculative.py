@@ -66,11 +66,7 @@ class Ahead(Protocol):
         ...
 
     def take(self, part: Part) -> None:
-        """Insert a part that is committed."""
-        ...
-
-    def take_last(self) -> None:
-        """Insert the part that is left, while the gate reads them all."""
+        """Insert a part that is committed, while the next ones are staged and judged."""
         ...
 
     def publish(self, batch: Batch, plan: PublishPlan) -> bool:
@@ -94,9 +90,6 @@ class NotSpeculating:
     def take(self, part: Part) -> None:
         """Leave it to publish."""
 
-    def take_last(self) -> None:
-        """Leave it to publish."""
-
     def publish(self, batch: Batch, plan: PublishPlan) -> bool:  # noqa: ARG002  what the protocol hands over
         """It has to be done in the ordinary way."""
         return False
@@ -117,7 +110,6 @@ class SpeculativePublish:
     _own_days: set[date] = field(default_factory=set)
     """Days that are made in this transaction."""
     _connection: Connection | None = None
-    _held: Part | None = None
     _jobs: list[Future[None]] = field(default_factory=list)
     _pool: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="publish")
@@ -142,20 +134,9 @@ class SpeculativePublish:
         self._batch = None if again or replacing else batch
 
     def take(self, part: Part) -> None:
-        """Insert a part that is committed; the first waits for a second, since a small batch is quick without."""
-        if self._batch is not None:
-            self._submit_held()
-            self._held = part
-
-    def take_last(self) -> None:
-        """Insert the part that is left, while the gate reads them all."""
-        if self._jobs:
-            self._submit_held()
-        self._held = None
-
-    def _submit_held(self) -> None:
-        if self._held is not None:
-            self._jobs.append(self._pool.submit(self._insert, self._held))
+        """Insert a part that is committed; not the only one, since a small batch is quick without."""
+        if self._batch is not None and (self._jobs or not part.is_last):
+            self._jobs.append(self._pool.submit(self._insert, part))
 
     def publish(self, batch: Batch, plan: PublishPlan) -> bool:
         """Wait for the inserts, and publish in their transaction what they are part of."""
@@ -177,7 +158,7 @@ class SpeculativePublish:
 
     def _give_up(self) -> None:
         """Roll back what was not published, so that its locks are free."""
-        self._jobs, self._held = [], None
+        self._jobs = []
         self.__exit__()
 
     def _require_all(self, files: Sequence[BatchFile]) -> None:

@@ -44,6 +44,8 @@ class Part:
     table: str
     days: frozenset[date]
     """UTC days that they fall on."""
+    is_last: bool
+    """No further part of the batch comes."""
 
 
 OnPart = Callable[[Part], None]
@@ -96,9 +98,9 @@ def stage(batch: Batch, opener: Opener, on_part: OnPart) -> None:
     with closing(pieces(batch.files, opener)) as made:
         for number in itertools.count(1):
             with batch.bound():
-                more = _fill(copied, made)
-            on_part(Part(table=copied.table, days=frozenset(copied.days)))
-            if not more:
+                is_last = not _fill(copied, made)
+            on_part(Part(table=copied.table, days=frozenset(copied.days), is_last=is_last))
+            if is_last:
                 break
             _next_part(copied, number)
     _record(copied)

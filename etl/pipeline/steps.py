@@ -173,7 +173,6 @@ def _stage(store: Store, batch: Batch, ahead: Ahead) -> None:
     ahead.begin(batch)
     opener = partial(reader_of, settings=store.settings)
     staging.stage(batch, opener, ahead.take)
-    ahead.take_last()
 
 
 def _require_room(store: Store, files: Sequence[BatchFile]) -> None:

@@ -22,7 +22,7 @@ from etl.database.driver_errors import translate_text, translate_wrapped
 from etl.database.engine import Address
 from etl.errors import ConnEtlError, EnvironmentProblem, PermanentError
 from etl.quality import gate_sql
-from etl.quality.importing import loaded_on_first_use, without_collection
+from etl.quality.importing import imported_for_good, loaded_on_first_use
 from etl.quality.rules import Rule
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def load() -> None:
     # It logs some 200 lines while it is imported, and each error with its traceback, which reaches us as an exception.
     logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
     # one thread imports, the others wait
-    with _import_lock, without_collection(), loaded_on_first_use(*_UNUSED):
+    with _import_lock, loaded_on_first_use(*_UNUSED), imported_for_good("great_expectations"):
         import great_expectations  # noqa: F401, TID251  here it is allowed
 
     logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.CRITICAL)

@@ -44,12 +44,20 @@ def loaded_on_first_use(*names: str) -> Iterator[None]:
 
 
 @contextmanager
-def without_collection() -> Iterator[None]:
-    """Leave the garbage be: an import makes objects by the hundred thousand, and hardly any of them is garbage."""
+def imported_for_good(name: str) -> Iterator[None]:
+    """Import a module in this context without collecting garbage, then or in what it made.
+
+    An import makes objects by the hundred thousand, hardly any of them garbage; each later collection would look
+    through all of them. Nothing happens where the module is there already.
+    """
+    if name in sys.modules:
+        yield
+        return
     was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
+        gc.freeze()
     finally:
         if was_enabled:
             gc.enable()
