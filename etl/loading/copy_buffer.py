@@ -1,4 +1,4 @@
-"""Rows and rejects of a batch's files, piece by piece, ready for COPY; read, cast and encoded in a second thread.
+"""Rows and rejects of a batch's files, piece by piece, ready for COPY; read in one thread and encoded in another.
 
 Every error of one file ends that file alone: it becomes the file's outcome, and the next file is read.
 """
@@ -94,9 +94,10 @@ def _of_file(file: BatchFile, opener: Opener, waiting: Waiting | None) -> Genera
             if waiting is not None and file.size <= SMALL_FILE and (small := reader.small()) is not None:
                 waiting.add(file, small)
                 return
-            for block in reader:
-                for piece in _of_block(file, block):
-                    yield [piece]
+            with closing(_ahead(iter(reader))) as blocks:
+                for block in blocks:
+                    for piece in _of_block(file, block):
+                        yield [piece]
             scan = reader.scan()
         yield [Piece(file=file, outcome=scan)]
     except FileError as error:
