@@ -52,7 +52,7 @@ def load(url: str, folder: Path, batches: int, rows: int, shown: int = SHOWN) ->
             gc.collect()
             sizes[number] = psutil.Process(os.getpid()).memory_info().rss / (1 << 20)
             print(
-                f"{number:5d} batches  {sizes[number]:7.1f} MiB  {len(gc.get_objects()):,} objects",
+                f"{number:5d} batches  {sizes[number]:7.1f} MiB  {len(gc.get_objects()) + gc.get_freeze_count():,} objects",
                 flush=True,
             )
     return sizes

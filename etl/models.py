@@ -53,7 +53,7 @@ class ReadOptions:
     """What the reader is to find, and its bounds, all of them settings."""
 
     block_rows: int = 25_000
-    """Rows of a block at most; memory follows this number, not the file's size."""
+    """Rows of a block at most, of the first one ten times as many; memory follows this number, not the file's size."""
     block_bytes: int = 8 * MIB
     """Decompressed bytes of a block at most (one longer line makes a separate block)."""
     max_line_bytes: int = 256 * MIB

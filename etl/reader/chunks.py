@@ -16,6 +16,8 @@ from etl.errors import TooLarge
 from etl.models import ReadOptions
 
 NEWLINE = 10
+FIRST = 10
+"""A file's first chunk may have so many times the rows of the others: by it the reader decides what the file is."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,10 +74,14 @@ class _Cutter:
         self._line = 1
         self._overlong = 0
 
+    @property
+    def _most_rows(self) -> int:
+        return self._options.block_rows * (FIRST if self._line == 1 else 1)
+
     def feed(self, received: bytes) -> Iterator[Chunk]:
         if not self._overlong and self._size + len(received) <= self._options.block_bytes:
             rows = int(np.count_nonzero(np.frombuffer(received, np.uint8) == NEWLINE))
-            if self._rows + rows < self._options.block_rows:
+            if self._rows + rows < self._most_rows:
                 self._hold(received, received.rfind(b"\n") + 1, rows)
                 return
         ends = newlines(received)
@@ -108,7 +114,7 @@ class _Cutter:
 
     def _cut_at(self, ends: npt.NDArray[np.intp], seen: int, start: int, length: int) -> int | None:
         """Where to cut: None not in these bytes, -1 after the lines already held, ``start`` when a line is too long."""
-        room = self._options.block_rows - self._rows
+        room = self._most_rows - self._rows
         fits = start + self._options.block_bytes - self._size
         if len(ends) - seen < room and length <= fits:
             return None

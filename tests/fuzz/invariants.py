@@ -13,7 +13,7 @@ from etl.reader.files import ConnReader, raw_lines
 
 
 def check(
-    data: bytes, *, whole: frozenset[str] = frozenset(), packed: bool = False, block_rows: int = 250_000
+    data: bytes, *, whole: frozenset[str] = frozenset(), packed: bool = False, block_rows: int = 25_000
 ) -> Counter[str]:
     """Read and map ``data`` and return counts; AssertionError where something does not hold.
 

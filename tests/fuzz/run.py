@@ -27,7 +27,7 @@ CHUNK = 5
 """Logs of one chunk."""
 FILES = 3
 """Damaged files for each of them."""
-BLOCKS = (7, *(100,) * 6, *(250_000,) * 13)
+BLOCKS = (7, *(100,) * 6, *(25_000,) * 13)
 """Rows of a block: small ones cost most, and one in twenty shows what the edges of blocks do."""
 HANG = 30
 """Processor seconds after which one input counts as a hang."""
@@ -97,7 +97,7 @@ def chunk(job: tuple[int, int]) -> tuple[int, Counter[str], list[tuple[str, byte
                 "damaged files",
                 1,
                 packed=True,
-                block_rows=rng.choice((1, 5, 250_000)),
+                block_rows=rng.choice((1, 5, 25_000)),
             )
         for _ in range(FILES):
             attempt(
@@ -105,7 +105,7 @@ def chunk(job: tuple[int, int]) -> tuple[int, Counter[str], list[tuple[str, byte
                 "files of the new kinds",
                 1,
                 packed=True,
-                block_rows=rng.choice((1, 5, 250_000)),
+                block_rows=rng.choice((1, 5, 25_000)),
             )
     return number, counts, broken
 

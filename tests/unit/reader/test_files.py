@@ -16,6 +16,7 @@ import pytest
 from etl.errors import FileError, Misuse
 from etl.fields import FIELDS
 from etl.models import ReadOptions
+from etl.reader.chunks import FIRST
 from etl.reader.files import ConnReader, raw_lines
 from tests.unit.flows import NAMES, header, json_line, read, tsv, values
 
@@ -38,6 +39,7 @@ def flow(i: int, **changes: Any) -> dict[str, Any]:
 
 FLOWS = [flow(i) for i in range(3_000)]
 JSON = b"".join(map(json_line, FLOWS))
+OF_ANOTHER_LOG = 30_000
 
 
 def test_the_digest_is_of_the_decompressed_bytes_whatever_the_packing() -> None:
@@ -49,13 +51,29 @@ def test_the_digest_is_of_the_decompressed_bytes_whatever_the_packing() -> None:
 
 @pytest.mark.parametrize("data", [JSON, tsv(FLOWS)], ids=["json", "tsv"])
 def test_blocks_are_bounded_and_lines_numbered(data: bytes) -> None:
-    blocks, scan = read(data, block_rows=700)
-    assert max(block.frame.height for block in blocks) == 700
+    blocks, scan = read(data, block_rows=200)
+    first, *others = (block.frame.height for block in blocks)
+    assert 1_900 < first <= 200 * FIRST
+    assert max(others) == 200
     assert scan.rows_read == 3_000
     numbers = [row["etl_line"] for row in values(blocks)]
     assert numbers == list(range(numbers[0], numbers[0] + 3_000))
     lines = data.split(b"\n")
     assert f'"{values(blocks)[-1]["event_uid"]}"'.strip('"').encode() in lines[numbers[-1] - 1]
+
+
+@pytest.mark.parametrize("form", ["json", "tsv"])
+def test_a_log_behind_thousands_of_short_lines_of_another(form: str) -> None:
+    if form == "json":
+        line = b'{"_path":"dns","ts":1.5,"uid":"C1","query":"a.example","qtype":1}\n'
+        data = line * OF_ANOTHER_LOG + JSON
+    else:
+        other = b"#separator \\x09\n#path\tdns\n#fields\tts\tuid\tquery\n#types\ttime\tstring\tstring\n"
+        data = other + b"1.5\tC1\ta.example\n" * OF_ANOTHER_LOG + tsv(FLOWS)
+    blocks, scan = read(data)
+    assert sum(block.frame.height for block in blocks) == len(FLOWS)
+    assert {reject.reason for block in blocks for reject in block.rejects} == {"other_log"}
+    assert scan.rows_read == OF_ANOTHER_LOG + len(FLOWS)
 
 
 def test_scan_before_the_end_is_an_error() -> None:
