@@ -51,8 +51,9 @@ def load(url: str, folder: Path, batches: int, rows: int, shown: int = SHOWN) ->
         if number == FIRST or number % shown == 0:
             gc.collect()
             sizes[number] = psutil.Process(os.getpid()).memory_info().rss / (1 << 20)
+            objects = len(gc.get_objects()) + gc.get_freeze_count()
             print(
-                f"{number:5d} batches  {sizes[number]:7.1f} MiB  {len(gc.get_objects()) + gc.get_freeze_count():,} objects",
+                f"{number:5d} batches  {sizes[number]:7.1f} MiB  {objects:,} objects",
                 flush=True,
             )
     return sizes
