@@ -136,7 +136,11 @@ class Settings(BaseSettings):
     batch_files: int = Field(5_000, gt=0, description="most files in a batch")
     max_batches: int = Field(1_000, gt=0, le=1_024, description="most batches in one DAG run")
 
-    block_rows: int = Field(25_000, gt=0, description="rows read at a time; memory use follows this number")
+    block_rows: int = Field(
+        25_000,
+        gt=0,
+        description="rows read at a time, ten times as many at a file's start; memory use follows this number",
+    )
     block_bytes: ByteSize = Field(ByteSize(8 * MIB), gt=0, description="decompressed bytes read at a time")
     max_line_bytes: ByteSize = Field(
         ByteSize(256 * MIB), gt=0, description="a file with a longer line is refused"

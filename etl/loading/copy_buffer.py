@@ -58,7 +58,7 @@ class Piece:
 
 
 def pieces(files: Sequence[BatchFile], opener: Opener) -> Generator[Piece, None, None]:
-    """All pieces of these files, those of a file in order, two blocks ahead of the caller.
+    """All pieces of these files, those of a file in order: two ahead of the caller, and two blocks read ahead of those.
 
     Raises:
         TransientError, EnvironmentProblem: the storage is away, or refuses; this concerns all files.

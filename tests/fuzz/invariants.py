@@ -11,9 +11,11 @@ from etl.mapping.values import frame_schema
 from etl.models import ReadOptions
 from etl.reader.files import ConnReader, raw_lines
 
+BLOCK = ReadOptions().block_rows
+
 
 def check(
-    data: bytes, *, whole: frozenset[str] = frozenset(), packed: bool = False, block_rows: int = 25_000
+    data: bytes, *, whole: frozenset[str] = frozenset(), packed: bool = False, block_rows: int = BLOCK
 ) -> Counter[str]:
     """Read and map ``data`` and return counts; AssertionError where something does not hold.
 

@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from etl.models import ReadOptions
+
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
 LINES = 200
@@ -27,7 +29,8 @@ CHUNK = 5
 """Logs of one chunk."""
 FILES = 3
 """Damaged files for each of them."""
-BLOCKS = (7, *(100,) * 6, *(25_000,) * 13)
+BLOCK = ReadOptions().block_rows
+BLOCKS = (7, *(100,) * 6, *(BLOCK,) * 13)
 """Rows of a block: small ones cost most, and one in twenty shows what the edges of blocks do."""
 HANG = 30
 """Processor seconds after which one input counts as a hang."""
@@ -97,7 +100,7 @@ def chunk(job: tuple[int, int]) -> tuple[int, Counter[str], list[tuple[str, byte
                 "damaged files",
                 1,
                 packed=True,
-                block_rows=rng.choice((1, 5, 25_000)),
+                block_rows=rng.choice((1, 5, BLOCK)),
             )
         for _ in range(FILES):
             attempt(
@@ -105,7 +108,7 @@ def chunk(job: tuple[int, int]) -> tuple[int, Counter[str], list[tuple[str, byte
                 "files of the new kinds",
                 1,
                 packed=True,
-                block_rows=rng.choice((1, 5, 25_000)),
+                block_rows=rng.choice((1, 5, BLOCK)),
             )
     return number, counts, broken
 
