@@ -69,7 +69,7 @@ class ConnReader:
         self._bytes = Decompressed(stream, max_bytes=options.max_file_bytes)
         self._holes = WithoutHoles(self._hashed())
         self._digest = hashlib.sha256()
-        self._rows = self._rejects = 0
+        self._lines = self._rows = self._rejects = 0
         self._reasons: Counter[str] = Counter()
         self._formats: dict[Format, None] = {}
         self._names = _names(options)
@@ -86,6 +86,7 @@ class ConnReader:
         """
         for chunk in _chunks(self._holes, self._options):
             block = self._block(chunk)
+            self._lines += chunk.lines
             self._require_few_columns()
             self._rejects += len(block.rejects)
             self._reasons.update(reject.reason for reject in block.rejects)
@@ -158,6 +159,12 @@ class ConnReader:
     def _require_hope(self) -> None:
         if self._rejects > max(_HOPELESS, _HOPELESS_RATIO * (self._rows - self._rejects)):
             raise NotAConnLog(f"{self._rejects:,} of its first {self._rows:,} lines are no rows")
+        idle = self._lines - self._rows
+        if idle > max(bounds.IDLE_LINES, _HOPELESS_RATIO * (self._rows - self._rejects)):
+            raise NotAConnLog(
+                f"{idle:,} of its first {self._lines:,} lines are blank or headers",
+                hint="to load its rows: grep '[^[:space:]]' FILE | conn-etl ingest -",
+            )
 
     def _judge(self) -> None:
         """Refuse a file of which most lines have the same wrong shape: few rows would pass for all of it."""

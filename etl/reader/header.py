@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from etl.models import Format
@@ -31,8 +32,9 @@ def is_header(line: bytes) -> bool:
     return _DIRECTIVE.match(line) is not None
 
 
+@lru_cache(maxsize=32)
 def headed(before: Format, line: bytes) -> Format:
-    """Return the format after one header line."""
+    """Return the format after one header line; logs of many hours in one file have the same ones again and again."""
     found = _DIRECTIVE.match(line)
     name = found[1].decode() if found else "open"
     rest = line[found.end() if found else 0 :].rstrip(b"\r\n").decode("utf-8", "backslashreplace")

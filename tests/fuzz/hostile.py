@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from backports import zstd
@@ -38,6 +39,11 @@ def _bomb(pack: Callable[[bytes], bytes], filling: bytes) -> Iterator[bytes]:
     member = pack((filling * (PIECE // len(filling) + 1))[:PIECE])
     for _ in range(BOMB // PIECE):
         yield member
+
+
+def _tsv_bomb(filling: bytes) -> Iterator[bytes]:
+    yield gzip.compress(tsv([flow(1)]))
+    yield from islice(_bomb(gzip.compress, filling), 1, None)
 
 
 def _tsv_columns(count: int) -> bytes:
@@ -81,6 +87,10 @@ CASES: dict[str, Callable[[], bytes | Iterator[bytes]]] = {
     "gzip bomb of line ends": lambda: _bomb(gzip.compress, b"\n"),
     "gzip bomb of rubbish lines": lambda: _bomb(gzip.compress, b"x\n"),
     "gzip bomb of header lines": lambda: _bomb(gzip.compress, b"#close\n"),
+    "gzip bomb of CR LF": lambda: _bomb(gzip.compress, b"\r\n"),
+    "gzip bomb of a row in a thousand lines": lambda: _bomb(gzip.compress, b"\n" * 1_000 + ROW + b"\n"),
+    "gzip bomb of NUL lines": lambda: _bomb(gzip.compress, b"\0\n"),
+    "gzip bomb of headers behind a TSV row": lambda: _tsv_bomb(b"#close\n"),
     "zstd bomb of zeros": lambda: _bomb(zstd.compress, b"\0"),
     "zstd bomb of line ends": lambda: _bomb(zstd.compress, b"\n"),
     "zstd bomb of rows": lambda: _bomb(zstd.compress, ROW + b"\n"),

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.chaos.crowd import ROWS, tree
 from tests.chaos.oracle import difference
 from tests.dags.conftest import ask
 from tests.system.airflow import until
-from tests.system.crew import SLOTS, crew
+from tests.system.crew import SLOTS, Crew, crew
 
 FILES, A_BATCH = 240, 30
 pytestmark = [
@@ -27,6 +28,7 @@ STATE = "SELECT state, extract(epoch FROM end_date - start_date) FROM dag_run WH
 RUNNING = (
     "SELECT count(*) FROM task_instance WHERE state = 'running' AND hostname = %s AND task_id LIKE 'batch.%%'"
 )
+OPEN = "SELECT task_id, map_index, state, hostname FROM task_instance WHERE state IS DISTINCT FROM 'success'"
 TRIES = "SELECT task_id, map_index, try_number FROM task_instance WHERE try_number > 1 ORDER BY 1, 2"
 
 
@@ -48,7 +50,7 @@ def test_a_backlog_over_two_workers_one_of_them_killed() -> None:
             before, published = started.batches(), started.files()
             killed = started.kill("w2")
             at = time.monotonic() - begin
-            ((state, seconds),) = until(lambda: [row for row in ask(started.metadata, STATE) if row[1]], 600)
+            ((state, seconds),) = _ended(started)
             after, again = started.batches(), ask(started.metadata, TRIES)
 
             print(
@@ -74,3 +76,12 @@ def test_a_backlog_over_two_workers_one_of_them_killed() -> None:
             )
     finally:
         shutil.rmtree(home)
+
+
+def _ended(started: Crew) -> list[tuple[Any, ...]]:
+    """State and seconds of the run once it is over."""
+    try:
+        return until(lambda: [row for row in ask(started.metadata, STATE) if row[1]], 600)
+    except AssertionError as late:
+        late.add_note(f"not done: {ask(started.metadata, OPEN)}")
+        raise

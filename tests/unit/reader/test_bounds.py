@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 
 import pytest
 
-from etl.errors import TooLarge
+from etl.errors import NotAConnLog, TooLarge
 from etl.mapping import bounds
 from etl.reader import json_schema
-from tests.logs import flow, flows, json_lines
+from tests.logs import flow, flows, json_lines, tsv
 from tests.unit.flows import read, values
 
 NAMES = ["ts", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto"]
@@ -73,6 +74,27 @@ def test_different_columns_of_all_headers_of_a_file(monkeypatch: pytest.MonkeyPa
     assert read(b"".join(logs[:10]))[1].rows_read == 10
     with pytest.raises(TooLarge, match="more than 2,000 different columns"):
         read(b"".join(logs))
+
+
+@pytest.mark.parametrize("form", [json_lines, tsv])
+@pytest.mark.parametrize("line", [b"\n", b"\r\n"])
+def test_blank_lines_without_end(
+    monkeypatch: pytest.MonkeyPatch, form: Callable[..., bytes], line: bytes
+) -> None:
+    monkeypatch.setattr(bounds, "IDLE_LINES", 2_000)
+    log = form(flows(150))
+    assert read(log + line * 2_900, block_rows=100)[1].rows_read == 150
+    with pytest.raises(NotAConnLog, match="lines are blank or headers"):
+        read(log + line * 3_200, block_rows=100)
+
+
+def test_headers_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "IDLE_LINES", 2_000)
+    idle = tsv([])
+    lines = idle.count(b"\n")
+    assert read(idle * (1_900 // lines) + tsv(flows(1)))[1].rows_read == 1
+    with pytest.raises(NotAConnLog, match="blank or headers"):
+        read(tsv(flows(1)) + idle * (2_200 // lines))
 
 
 def test_texts_of_fields() -> None:
