@@ -25,6 +25,7 @@ from psycopg2 import sql
 
 from tests.chromium import browser as browser  # noqa: PLC0414  a fixture of all folders
 from tests.chromium import open_page as open_page  # noqa: PLC0414
+from tests.commands import Commands
 
 os.environ["TZ"] = "America/St_Johns"
 time.tzset()
@@ -102,6 +103,14 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(("CONN_ETL_", "AIRFLOW", "PG"))]:
         if name != "CONN_ETL_TEST_SERVER":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Commands]:
+    """Runs ``conn-etl`` without the seconds of its start."""
+    started = Commands()
+    yield started
+    started.stop()
 
 
 @pytest.fixture(scope="session")

@@ -244,7 +244,7 @@ def _notify(store: Store, context: dict[str, Any]) -> None:
     try:
         alerts.notify(store, context)
     except Exception as error:  # noqa: BLE001  a notifier may raise anything, and the rows are in
-        log.warning("the notifier failed: %r", error)
+        log.warning("the notifier failed: %r", error, exc_info=True)
 
 
 def _conn_dag(dag_id: str, **options: Any) -> DAG:

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from etl.errors import Misuse
 from etl.fields import BY_ZEEK, LOG, OWN_COLUMNS
 from etl.mapping import streams
 from etl.mapping.alias_sets import merged
 from etl.mapping.other_logs import FOREIGN_COLUMNS
+
+if TYPE_CHECKING:
+    from etl.models import ReadOptions
 
 _REMEMBERED = 10_000
 """A log with a new key in every line must not fill the memory."""
@@ -127,3 +131,16 @@ class Names:
 
     def _fields_of(self, columns: Collection[str]) -> Sequence[str]:
         return [field for column in columns if (field := self.find(column)[0])]
+
+
+def names_of(options: ReadOptions) -> Names:
+    """Return the names that logs are read with; files that are read alike share them."""
+    return _names_of(tuple(options.aliases.items()), options.alias_sets, options.conn_streams)
+
+
+@lru_cache(maxsize=8)
+def _names_of(
+    aliases: tuple[tuple[str, str], ...], alias_sets: tuple[str, ...], conn_streams: tuple[str, ...]
+) -> Names:
+    """To make them costs more than to read a small file."""
+    return Names(dict(aliases), alias_sets=alias_sets, conn_streams=conn_streams)

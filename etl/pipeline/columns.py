@@ -48,7 +48,7 @@ def columns_of(
 ) -> list[Column]:
     """The log's columns in its order: of the header, or of the first lines of a JSON log."""
     options = settings.read_options()
-    known = names.Names(options.aliases, alias_sets=options.alias_sets, conn_streams=options.conn_streams)
+    known = names.names_of(options)
     types = {name: t for f in formats for name, t in zip(f.fields, f.types, strict=False)} | dict(extra)
     nested: set[str] = set()
     written: dict[str, None] = {}

@@ -20,7 +20,7 @@ def lines_of(file: BatchFile, numbers: Collection[int], settings: Settings) -> M
     Raises:
         TransientError: the object store cannot be reached.
     """
-    from etl.reader.files import raw_lines
+    from etl.reader.raw_lines import raw_lines
 
     if not source.unchanged(file.path, file.size, file.mtime):
         return {}

@@ -7,7 +7,7 @@ when lines are long. A single line beyond the byte bound is not kept: a prefix s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from etl.errors import TooLarge
 from etl.models import ReadOptions
 
 NEWLINE = 10
+_BOM = b"\xef\xbb\xbf"
 FIRST = 10
 """A file's first chunk may have so many times the rows of the others: by it the reader decides what the file is."""
 
@@ -50,6 +51,15 @@ class Chunk:
 def newlines(data: bytes) -> npt.NDArray[np.intp]:
     """Return the offsets of the newlines."""
     return np.flatnonzero(np.frombuffer(data, np.uint8) == NEWLINE)
+
+
+def whole_lines(stream: Iterable[bytes], options: ReadOptions) -> Iterator[Chunk]:
+    """Cut, and take the byte-order mark off the first line: its bytes count for the digest alone."""
+    for chunk in cut(stream, options):
+        if chunk.first == 1 and chunk.data.startswith(_BOM):
+            yield replace(chunk, data=chunk.data.removeprefix(_BOM), _ends=[])
+        else:
+            yield chunk
 
 
 def cut(stream: Iterable[bytes], options: ReadOptions) -> Iterator[Chunk]:

@@ -7,21 +7,18 @@ header ends as a row or as a reject; the reader counts both against the lines, a
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import replace
-from functools import lru_cache
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import polars as pl
 
-from etl.errors import Binary, NotAConnLog, NotALog, OtherLog, TooLarge
+from etl.errors import Binary, NotALog, TooLarge
 from etl.mapping import bounds
-from etl.mapping.names import Names
+from etl.mapping.names import Names, names_of
 from etl.mapping.values import Fault, empty, standard
-from etl.models import Block, Format, RawLine, ReadOptions, Reject, Scan
-from etl.reader import extra, header, signatures
-from etl.reader.chunks import Chunk, cut
+from etl.models import Block, Format, ReadOptions, Reject, Scan
+from etl.reader import extra, signatures
+from etl.reader.chunks import Chunk, whole_lines
 from etl.reader.compression import Decompressed
 from etl.reader.formats import Detected, detect
 from etl.reader.holes import WithoutHoles, torn_apart
@@ -29,29 +26,13 @@ from etl.reader.jsonl import FORMAT as JSON
 from etl.reader.jsonl import JsonSource
 from etl.reader.raw_block import RawBlock
 from etl.reader.small import SmallLog, small_log
+from etl.reader.tally import Tally
 from etl.reader.tsv import TsvSource
 
-_BOM = b"\xef\xbb\xbf"
 _DEFAULTS = ReadOptions()
-_HOPELESS, _HOPELESS_RATIO = 200_000, 20
-"""Rejects in all, and for each row, from which the rest of a file is not worth the hours that it may take."""
 _SIGNATURE = 1_024
 """First bytes that say what a file is that is not a log."""
-_FEW, _MORE = 3, 2
-"""Rejects of one shape from which they may refuse a file, and how many more they have to be than all other lines."""
 _PACKED_NAMES = (".gz", ".zst", ".bz2", ".xz")
-_SHAPES = {
-    "not_json": "not JSON",
-    "not_an_object": "JSON, but no objects",
-    "wrong_column_count": "of another number of columns than the header",
-    "no_header": "rows before any header",
-    "no_row_inside": "without a row inside",
-    "not_csv": "not CSV: their quotes do not fit",
-    "invalid_utf8": "not UTF-8",
-    "nul_byte": "broken by NUL bytes",
-}
-"""Reasons that tell of a line's shape. If most lines have the same one, the file is not in the format that it seems."""
-_SHAPE_HINTS = {"invalid_utf8": "iconv -f LATIN1 -t UTF-8 FILE | conn-etl ingest -"}
 
 
 class ConnReader:
@@ -69,10 +50,9 @@ class ConnReader:
         self._bytes = Decompressed(stream, max_bytes=options.max_file_bytes)
         self._holes = WithoutHoles(self._hashed())
         self._digest = hashlib.sha256()
-        self._lines = self._rows = self._rejects = 0
-        self._reasons: Counter[str] = Counter()
+        self._tally = Tally()
         self._formats: dict[Format, None] = {}
-        self._names = _names(options)
+        self._names = names_of(options)
         self._detected: Detected | None = None
         self._source: TsvSource | JsonSource | None = None
         self._done = False
@@ -84,15 +64,14 @@ class ConnReader:
             NotALog, NotAConnLog, OtherLog, MissingColumn, TooLarge, Unreadable: see there; blocks may have been given
                 out before, when the cause stands further down.
         """
-        for chunk in _chunks(self._holes, self._options):
+        for chunk in whole_lines(self._holes, self._options):
             block = self._block(chunk)
-            self._lines += chunk.lines
             self._require_few_columns()
-            self._rejects += len(block.rejects)
-            self._reasons.update(reject.reason for reject in block.rejects)
-            self._require_hope()
+            self._tally.add(chunk.lines, block)
             yield block
-        self._judge()
+        if self._source:
+            self._source.finish()
+        self._tally.judge()
         self._done = True
 
     def _require_few_columns(self) -> None:
@@ -121,7 +100,7 @@ class ConnReader:
             raise RuntimeError("scan() is known after the last block only")
         return Scan(
             digest=self._digest.digest(),
-            rows_read=self._rows,
+            rows_read=self._tally.read,
             bytes_read=self._bytes.size,
             incomplete=self._bytes.incomplete or self._emptied(),
             compression=self._bytes.kind,
@@ -154,34 +133,6 @@ class ConnReader:
             signatures.refuse(first)
             yield first
 
-    # --- when a file is not worth its rest, or not what it seems -----------------------------------------------
-
-    def _require_hope(self) -> None:
-        if self._rejects > max(_HOPELESS, _HOPELESS_RATIO * (self._rows - self._rejects)):
-            raise NotAConnLog(f"{self._rejects:,} of its first {self._rows:,} lines are no rows")
-        idle = self._lines - self._rows
-        if idle > max(bounds.IDLE_LINES, _HOPELESS_RATIO * (self._rows - self._rejects)):
-            raise NotAConnLog(
-                f"{idle:,} of its first {self._lines:,} lines are blank or headers",
-                hint="to load its rows: grep '[^[:space:]]' FILE | conn-etl ingest -",
-            )
-
-    def _judge(self) -> None:
-        """Refuse a file of which most lines have the same wrong shape: few rows would pass for all of it."""
-        if self._source:
-            self._source.finish()
-        others = self._reasons["other_log"]
-        if others and others == self._rows:
-            raise OtherLog(f"its {self._rows:,} rows are of other logs")
-        for reason, shape in _SHAPES.items():
-            count = self._reasons[reason]
-            rest = self._rows - others - count
-            if count >= _FEW and count >= rest + _MORE:
-                raise NotAConnLog(
-                    f"{count:,} of its {self._rows - others:,} lines are {shape}",
-                    hint=_SHAPE_HINTS.get(reason),
-                )
-
     # --- one block ---------------------------------------------------------------------------------------------
 
     def _block(self, chunk: Chunk) -> Block:
@@ -202,7 +153,6 @@ class ConnReader:
             raise RuntimeError(
                 f"lines {chunk.first} on: {rows} read, {frame.height} mapped, {len(rejects)} rejected"
             )
-        self._rows += rows
         return Block(frame=frame, rejects=tuple(sorted(rejects, key=lambda reject: reject.line)))
 
     def _raw_blocks(self, chunk: Chunk) -> Iterator[RawBlock]:
@@ -246,89 +196,9 @@ class ConnReader:
         )
 
 
-def raw_lines(
-    stream: BinaryIO,
-    numbers: Collection[int],
-    options: ReadOptions = _DEFAULTS,
-    *,
-    digest: bytes | None = None,
-) -> dict[int, RawLine]:
-    """Return lines of a log again, by number; those that are not there any more are left out.
-
-    Reads no further than the last of them, unless a digest is given: then the whole log is read, and nothing is
-    returned where its decompressed bytes have another SHA-256. A line longer than ``max_raw_bytes`` is cut there.
-    """
-    hashed = hashlib.sha256()
-    received = _hashing(Decompressed(stream, max_bytes=options.max_file_bytes), hashed)
-    lines = _lines(_chunks(WithoutHoles(received), options), numbers, options)
-    if digest is None:
-        return lines
-    for _ in received:
-        pass
-    return lines if hashed.digest() == digest else {}
-
-
-def _hashing(stream: Iterable[bytes], hashed: hashlib._Hash) -> Iterator[bytes]:
-    for received in stream:
-        hashed.update(received)
-        yield received
-
-
-def _lines(chunks: Iterable[Chunk], numbers: Collection[int], options: ReadOptions) -> dict[int, RawLine]:
-    """Reads no further than the last of the lines."""
-    wanted = sorted(set(numbers))
-    lines: dict[int, RawLine] = {}
-    detected: Detected | None = None
-    names = _names(options)
-    format_ = JSON
-    for chunk in chunks if wanted else ():
-        if detected is None and chunk.data.strip(b" \t\r\n\0") and not chunk.too_long:
-            detected = detect(chunk.data, names)
-            format_ = detected.format
-        read = detected.unwrap.unwrapped(chunk)[0] if detected and detected.unwrap else chunk
-        # a torn last line may be blank once it is unwrapped, and is in no run then
-        rest = header.Run(data=b"", first=chunk.first, lines=chunk.lines, ended=True)
-        runs = header.runs(read) if format_.kind == "tsv" else ()
-        for run in (*runs, rest):
-            if run.hash and header.is_header(run.data):
-                format_ = header.headed(format_, run.data)
-            while wanted and wanted[0] < run.first + run.lines:
-                number = wanted.pop(0)
-                raw = chunk.raw(number)
-                lines[number] = RawLine(
-                    raw=raw[: options.max_raw_bytes],
-                    cut=len(raw) > options.max_raw_bytes,
-                    format=format_,
-                )
-        if not wanted:
-            break
-    return lines
-
-
-def _names(options: ReadOptions) -> Names:
-    return _names_of(tuple(options.aliases.items()), options.alias_sets, options.conn_streams)
-
-
-@lru_cache(maxsize=8)
-def _names_of(
-    aliases: tuple[tuple[str, str], ...], alias_sets: tuple[str, ...], conn_streams: tuple[str, ...]
-) -> Names:
-    """Files that are read alike share them: to make them costs more than to read a small file."""
-    return Names(dict(aliases), alias_sets=alias_sets, conn_streams=conn_streams)
-
-
 def _source(detected: Detected, names: Names) -> TsvSource | JsonSource:
     wrapping = detected.format.wrapping
     return TsvSource(names, wrapping) if detected.format.kind == "tsv" else JsonSource(names, wrapping)
-
-
-def _chunks(stream: WithoutHoles, options: ReadOptions) -> Iterator[Chunk]:
-    """Cut, and take the byte-order mark off the first line: its bytes count for the digest alone."""
-    for chunk in cut(stream, options):
-        if chunk.first == 1 and chunk.data.startswith(_BOM):
-            yield replace(chunk, data=chunk.data.removeprefix(_BOM), _ends=[])
-        else:
-            yield chunk
 
 
 def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from etl.errors import FileError
-from etl.mapping.names import Names
+from etl.mapping.names import Names, names_of
 from etl.mapping.values import Fault, empty, standard, text_frame
 from etl.models import Format, ReadOptions
 from etl.reader import json_exact
@@ -39,7 +39,7 @@ def read_again(
     Returns:
         A standard frame (``mapping.frame_schema``) of those that are rows now, and the fault of each other line.
     """
-    names = Names(options.aliases, alias_sets=options.alias_sets, conn_streams=options.conn_streams)
+    names = names_of(options)
     is_whole = _source(format_, names).whole_in(_NOTHING)
     lines = [(number, _without_holes(line, is_whole)) for number, line in lines]
     inner, faults = _unwrapped(lines, format_, names, options)

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from etl.database.store import Store
 from etl.monitoring import verify
 from etl.settings import Settings
+from tests.commands import Commands
 
 Ask = Callable[..., list[tuple[Any, ...]]]
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -51,24 +52,13 @@ def faults(store: Store) -> Callable[[], list[verify.Disagreement]]:
 
 
 @pytest.fixture
-def command(database_url: str, tmp_path: Path) -> Command:
+def command(commands: Commands, database_url: str, tmp_path: Path) -> Command:
     """Run ``conn-etl`` with arguments, environment and what is piped into it, in an empty folder."""
 
     def run(
         *arguments: object, piped: bytes | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         given = {"CONN_ETL_DATABASE_URL": database_url, "CONN_ETL_ATTEMPTS": "1", "COLUMNS": "200"}
-        done = subprocess.run(
-            [BINARY, *map(str, arguments)],
-            input=piped,
-            capture_output=True,
-            env=os.environ | given | environment,
-            cwd=tmp_path,
-            check=False,
-            timeout=120,
-        )
-        return subprocess.CompletedProcess(
-            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-        )
+        return commands.run([*map(str, arguments)], os.environ | given | environment, tmp_path, piped)
 
     return run

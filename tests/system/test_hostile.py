@@ -9,7 +9,7 @@ from tests.fuzz.hostile import CASES, measure
 pytestmark = [pytest.mark.system, pytest.mark.timeout(700)]
 
 SECONDS = 30.0
-"""Of the processor, since other work on the machine is not the file's fault; ten is the aim, and a machine may be slow."""
+"""Of the processor, since other work on the machine is not the file's fault. Ten is the aim; machines may be slow."""
 MIB = 1024
 
 

@@ -147,8 +147,8 @@ def test_what_came_by_pipe_is_not_read_by_anybody_else(command: Command, store: 
         pipeline.discover(store, "a-run", ["-"])
 
 
-def peak(blank_mib: int, folder: Path) -> int:
-    """Peak memory in bytes of a dry run over 100 rows and many blank lines that come through a pipe."""
+def peak(blank: int, folder: Path) -> int:
+    """Peak memory in bytes of a dry run over 100 rows and blank lines of a MiB each that come through a pipe."""
     code = (
         "import resource, sys; from etl.cli import main\n"
         "try:\n    main()\nfinally:\n"
@@ -161,8 +161,8 @@ def peak(blank_mib: int, folder: Path) -> int:
     ) as process:  # fmt: skip
         assert process.stdin is not None
         process.stdin.write(json_lines(flows(100)))
-        for _ in range(blank_mib):
-            process.stdin.write(b"\n" * (1 << 20))
+        for _ in range(blank):
+            process.stdin.write(b" " * (1 << 20) + b"\n")
         out, said = process.communicate(timeout=250)
     assert json.loads(out)["results"][0]["rows_read"] == 100
     return int(said.split()[-1])

@@ -17,7 +17,8 @@ from etl.errors import FileError, Misuse
 from etl.fields import FIELDS
 from etl.models import ReadOptions
 from etl.reader.chunks import FIRST
-from etl.reader.files import ConnReader, raw_lines
+from etl.reader.files import ConnReader
+from etl.reader.raw_lines import raw_lines
 from tests.unit.flows import NAMES, header, json_line, read, tsv, values
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "real-hourly"

@@ -12,7 +12,8 @@ from polars.testing import assert_frame_equal
 
 from etl.models import Format, ReadOptions
 from etl.quarantine.lines import cells_of
-from etl.reader.files import ConnReader, raw_lines
+from etl.reader.files import ConnReader
+from etl.reader.raw_lines import raw_lines
 from etl.reader.reread import read_again, stored_format
 from tests.logs import flows, json_lines, tsv
 
