@@ -1,7 +1,8 @@
 """How the cost of loading grows: with rows, with files, with what the table holds already, and with processes.
 
-Each load is a process of its own. ``python -m benchmarks.run growth --rows 1000000 5000000 20000000 --files 5000
---full 50000000``; a full table of 50 million rows needs about 25 GB of disk. Parts: ``--parts rows files full two``.
+Each load is a process of its own. ``python -m benchmarks.run growth --rows 1000000 5000000 20000000 --files 5000``;
+``--parts rows files two`` chooses. ``python -m benchmarks.run full --full 50000000`` is for what the table holds, and
+needs about 25 GB of disk.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -26,15 +27,24 @@ from etl.database.store import Store
 from etl.settings import Settings
 from samples.writing import START, write_conn_log
 
-PARTS = ("rows", "files", "full", "two")
+PARTS = ("rows", "files", "two")
 LAST_OF_SAME = date(2026, 3, 1)
 """Days that the logs' rows fall on; the other days of a full table lie before them."""
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure and print; ``--json`` writes the figures too."""
+    """With rows, files and processes: measure and print; ``--json`` writes the figures too."""
+    _measure("growth", PARTS, arguments)
+
+
+def full(arguments: list[str] | None = None) -> None:
+    """With what the table holds already."""
+    _measure("full", ("full",), arguments)
+
+
+def _measure(part: str, parts: Sequence[str], arguments: list[str] | None) -> None:
     parser = results.parser(__doc__)
-    parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=PARTS)
+    parser.add_argument("--parts", nargs="*", default=parts, choices=(*PARTS, "full"))
     parser.add_argument("--rows", nargs="*", type=int, default=[1_000_000, 5_000_000, 20_000_000])
     parser.add_argument("--files", type=int, default=5_000)
     parser.add_argument(
@@ -46,14 +56,14 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     figures: dict[str, Any] = {}
     with server() as home:
-        for part in chosen.parts:
+        for name in chosen.parts:
             with tempfile.TemporaryDirectory() as folder:
                 Path(folder).chmod(0o755)
-                figures[part] = MEASURED[part](home, Path(folder), chosen)
-            for line in figures[part]:
+                figures[name] = MEASURED[name](home, Path(folder), chosen)
+            for line in figures[name]:
                 show(line)
         figures["server"] = results.server_settings(embedded.url(home, "postgres"))
-    results.save(chosen.json, "growth", arguments, figures)
+    results.save(chosen.json, part, arguments, figures)
 
 
 def by_rows(home: Path, folder: Path, chosen: Any) -> list[dict[str, Any]]:

@@ -312,6 +312,7 @@ SECTIONS: dict[str, tuple[str, Section]] = {
     "rivals": ("Beside others", rivals),
     "quality": ("The gate and the report", quality),
     "growth": ("As work grows", growth),
+    "full": ("As the table grows", growth),
     "fixed": ("Fixed costs", fixed),
     "dag": ("The DAG beside the command", dag),
     "history": ("Questions to a month of rows", history),

@@ -32,6 +32,7 @@ PARTS = {
     "rivals": contest.main,
     "quality": gate.main,
     "growth": growth.main,
+    "full": growth.full,
     "fixed": fixed.main,
     "dag": dag.main,
     "history": history.main,

@@ -9,7 +9,8 @@ from etl.mapping import bounds
 from etl.models import Block
 
 _HOPELESS, _RATIO = 200_000, 20
-"""Rejects in all, and for each row, from which the rest of a file is not worth the hours that it may take."""
+"""Rejects and rows without a time, in all and for each good row, from which the rest of a file is not worth the hours
+that it may take."""
 _FEW, _MORE = 3, 2
 """Rejects of one shape from which they may refuse a file, and how many more they have to be than all other lines."""
 _SHAPES = {
@@ -32,7 +33,7 @@ class Tally:
     def __init__(self) -> None:
         self.read = 0
         """Lines neither blank nor header: rows and rejects."""
-        self._lines = self._rejects = 0
+        self._lines = self._lost = 0
         self._reasons: Counter[str] = Counter()
 
     def add(self, lines: int, block: Block) -> None:
@@ -43,11 +44,11 @@ class Tally:
         """
         self._lines += lines
         self.read += block.frame.height + len(block.rejects)
-        self._rejects += len(block.rejects)
+        self._lost += len(block.rejects) + block.frame["@timestamp"].null_count()
         self._reasons.update(reject.reason for reject in block.rejects)
-        rows = self.read - self._rejects
-        if self._rejects > max(_HOPELESS, _RATIO * rows):
-            raise NotAConnLog(f"{self._rejects:,} of its first {self.read:,} lines are no rows")
+        rows = self.read - self._lost
+        if self._lost > max(_HOPELESS, _RATIO * rows):
+            raise NotAConnLog(f"{self._lost:,} of its first {self.read:,} lines are no rows")
         idle = self._lines - self.read
         if idle > max(bounds.IDLE_LINES, _RATIO * rows):
             raise NotAConnLog(

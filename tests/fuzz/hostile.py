@@ -89,6 +89,7 @@ CASES: dict[str, Callable[[], bytes | Iterator[bytes]]] = {
     "gzip bomb of header lines": lambda: _bomb(gzip.compress, b"#close\n"),
     "gzip bomb of CR LF": lambda: _bomb(gzip.compress, b"\r\n"),
     "gzip bomb of a row in a thousand lines": lambda: _bomb(gzip.compress, b"\n" * 1_000 + ROW + b"\n"),
+    "gzip bomb of empty objects": lambda: _bomb(gzip.compress, b"{}\n"),
     "gzip bomb of NUL lines": lambda: _bomb(gzip.compress, b"\0\n"),
     "gzip bomb of headers behind a TSV row": lambda: _tsv_bomb(b"#close\n"),
     "zstd bomb of zeros": lambda: _bomb(zstd.compress, b"\0"),

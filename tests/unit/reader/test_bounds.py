@@ -9,7 +9,7 @@ import pytest
 
 from etl.errors import NotAConnLog, TooLarge
 from etl.mapping import bounds
-from etl.reader import json_schema
+from etl.reader import json_schema, tally
 from tests.logs import flow, flows, json_lines, tsv
 from tests.unit.flows import read, values
 
@@ -86,6 +86,15 @@ def test_blank_lines_without_end(
     assert read(log + line * 2_900, block_rows=100)[1].rows_read == 150
     with pytest.raises(NotAConnLog, match="lines are blank or headers"):
         read(log + line * 3_200, block_rows=100)
+
+
+@pytest.mark.parametrize("line", [b"{}\n", b'{"uid":"C1"}\n', b'{"ts":null,"proto":"tcp"}\n'])
+def test_rows_without_a_time(monkeypatch: pytest.MonkeyPatch, line: bytes) -> None:
+    monkeypatch.setattr(tally, "_HOPELESS", 500)
+    log = json_lines(flows(50))
+    assert read(log + line * 900, block_rows=10)[1].rows_read == 950
+    with pytest.raises(NotAConnLog, match="lines are no rows"):
+        read(log + line * 1_200, block_rows=10)
 
 
 def test_headers_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
