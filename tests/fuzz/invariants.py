@@ -9,7 +9,8 @@ from etl.errors import FileError
 from etl.loading.copy_csv import to_csv
 from etl.mapping.values import frame_schema
 from etl.models import ReadOptions
-from etl.reader.files import ConnReader, raw_lines
+from etl.reader.files import ConnReader
+from etl.reader.raw_lines import raw_lines
 
 BLOCK = ReadOptions().block_rows
 
