@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from typing import Any
 from tests.chaos.processes import run_and_end
 
 ROOT = Path(__file__).resolve().parents[1]
+SECONDS = 120.0
+"""That one call may take."""
 _REQUEST = 1 << 18
 
 
@@ -30,6 +33,10 @@ class Commands:
     """The process that forks; as many of them as there are workers of a test run."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._start()
+
+    def _start(self) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
@@ -40,20 +47,36 @@ class Commands:
     def run(
         self, arguments: list[str], environment: Mapping[str, str], folder: Path, piped: bytes | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """One call to its end, with what it printed; the code of one that a signal ended is negative."""
+        """One call to its end, with what it printed; the code of one that a signal ended is negative.
+
+        Raises:
+            TimeoutError: it takes longer than ``SECONDS``, and was killed.
+        """
         request = {"arguments": arguments, "environment": dict(environment), "folder": str(folder)}
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as said, _given(piped) as given:
-            streams = [given, out.fileno(), said.fileno()]
-            socket.send_fds(self._socket, [json.dumps(request).encode()], streams)
-            self._socket.settimeout(120)
-            code = int(self._socket.recv(16))
+        with (
+            self._lock,
+            tempfile.TemporaryFile() as out,
+            tempfile.TemporaryFile() as said,
+            _given(piped) as given,
+        ):
+            try:
+                streams = [given, out.fileno(), said.fileno()]
+                socket.send_fds(self._socket, [json.dumps(request).encode()], streams)
+                self._socket.settimeout(SECONDS)
+                code = int(self._socket.recv(16))
+            except BaseException:  # an answer that comes later would be taken for that of the next call
+                self.stop()
+                self._start()
+                raise
             out.seek(0)
             said.seek(0)
             return subprocess.CompletedProcess(arguments, code, out.read().decode(), said.read().decode())
 
     def stop(self) -> None:
+        """Kill it, and the call that still runs."""
         self._socket.close()
-        self._process.wait(10)
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
 
 @contextmanager

@@ -33,7 +33,7 @@ SHOWN = 100
 HEADER_LINES = 10_000
 """Header lines without ``#fields`` among them; a file with more is refused."""
 IDLE_LINES = 1_000_000
-"""Blank lines and headers: a file with more is refused where they are twenty times as many as its rows."""
+"""Blank lines and headers: a file is refused where more of them, and twenty times as many as its rows, are read."""
 PADDING = 64 << 20
 """NUL bytes after the data of a packed log that are read to look for more data."""
 HOLE_KEPT = 4_096

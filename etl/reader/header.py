@@ -15,6 +15,9 @@ from typing import Any
 from etl.models import Format
 from etl.reader.chunks import Chunk
 
+_USUAL = 4_096
+"""Bytes of a header line that is remembered; a longer one would stay in memory after its file."""
+
 START = Format(kind="tsv", separator="\t", set_separator=",", empty_field="(empty)", unset_field="-")
 """Zeek's defaults, and what a ``#separator`` line goes back to."""
 
@@ -32,9 +35,12 @@ def is_header(line: bytes) -> bool:
     return _DIRECTIVE.match(line) is not None
 
 
-@lru_cache(maxsize=32)
 def headed(before: Format, line: bytes) -> Format:
     """Return the format after one header line; logs of many hours in one file have the same ones again and again."""
+    return _remembered(before, line) if len(line) <= _USUAL else _headed(before, line)
+
+
+def _headed(before: Format, line: bytes) -> Format:
     found = _DIRECTIVE.match(line)
     name = found[1].decode() if found else "open"
     rest = line[found.end() if found else 0 :].rstrip(b"\r\n").decode("utf-8", "backslashreplace")
@@ -53,6 +59,9 @@ def headed(before: Format, line: bytes) -> Format:
         name: tuple(map(unescaped, value.split(separator))) if many else unescaped(value)
     }
     return _with_split_cells(replace(before, **change))
+
+
+_remembered = lru_cache(maxsize=32)(_headed)
 
 
 def _with_split_cells(after: Format) -> Format:

@@ -53,7 +53,7 @@ class Tally:
         if idle > max(bounds.IDLE_LINES, _RATIO * rows):
             raise NotAConnLog(
                 f"{idle:,} of its first {self._lines:,} lines are blank or headers",
-                hint="to load its rows: grep '[^[:space:]]' FILE | conn-etl ingest -",
+                hint="if it is a log, take blank lines and repeated headers out first",
             )
 
     def judge(self) -> None:

@@ -120,7 +120,9 @@ def run_and_end(work: Callable[[], None], *, failure: int) -> NoReturn:
         work()
         code = 0
     except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else 1
+        if isinstance(error.code, str):
+            sys.stderr.write(f"{error.code}\n")
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException:
         traceback.print_exc()
     finally:
