@@ -44,7 +44,7 @@ def full(arguments: list[str] | None = None) -> None:
 
 def _measure(part: str, parts: Sequence[str], arguments: list[str] | None) -> None:
     parser = results.parser(__doc__)
-    parser.add_argument("--parts", nargs="*", default=parts, choices=(*PARTS, "full"))
+    parser.add_argument("--parts", nargs="*", default=parts, choices=list(MEASURED))
     parser.add_argument("--rows", nargs="*", type=int, default=[1_000_000, 5_000_000, 20_000_000])
     parser.add_argument("--files", type=int, default=5_000)
     parser.add_argument(

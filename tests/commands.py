@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.processes import run_and_end
+from tests.chaos.processes import call, imported, run_and_end
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 120.0
@@ -99,13 +99,7 @@ def _feed(writing: int, piped: bytes) -> None:
 
 def serve(number: int) -> None:
     """Fork for each request, and answer with the exit code; ends when nobody can ask any more."""
-    import polars as pl  # noqa: F401
-    import psycopg2  # noqa: F401
-
-    from etl import cli, pipeline  # noqa: F401
-    from etl.quality import gx
-
-    gx.load()
+    imported()
     requests = socket.socket(fileno=number)
     while True:
         message, streams, _, _ = socket.recv_fds(requests, _REQUEST, 3)
@@ -122,7 +116,7 @@ def serve(number: int) -> None:
 
 
 def _call(request: dict[str, Any], streams: list[int]) -> None:
-    from etl.cli import console, main
+    from etl.cli import console
 
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
@@ -134,5 +128,4 @@ def _call(request: dict[str, Any], streams: list[int]) -> None:
     tempfile.tempdir = None
     if width := os.environ.get("COLUMNS"):
         console.out.width = console.err.width = int(width)
-    sys.argv = ["conn-etl", *request["arguments"]]
-    main()
+    call(request["arguments"])

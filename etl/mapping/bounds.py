@@ -32,8 +32,12 @@ SHOWN = 100
 
 HEADER_LINES = 10_000
 """Header lines without ``#fields`` among them; a file with more is refused."""
+LOST_LINES = 200_000
+"""Rejects and rows without a time: a file is refused once more are read, and ``FOR_EACH_ROW`` times as many as good
+rows. The rest could take hours."""
 IDLE_LINES = 1_000_000
-"""Blank lines and headers: a file is refused where more of them, and twenty times as many as its rows, are read."""
+"""Blank lines and headers: the same."""
+FOR_EACH_ROW = 20
 PADDING = 64 << 20
 """NUL bytes after the data of a packed log that are read to look for more data."""
 HOLE_KEPT = 4_096

@@ -8,9 +8,6 @@ from etl.errors import NotAConnLog, OtherLog
 from etl.mapping import bounds
 from etl.models import Block
 
-_HOPELESS, _RATIO = 200_000, 20
-"""Rejects and rows without a time, in all and for each good row, from which the rest of a file is not worth the hours
-that it may take."""
 _FEW, _MORE = 3, 2
 """Rejects of one shape from which they may refuse a file, and how many more they have to be than all other lines."""
 _SHAPES = {
@@ -47,10 +44,10 @@ class Tally:
         self._lost += len(block.rejects) + block.frame["@timestamp"].null_count()
         self._reasons.update(reject.reason for reject in block.rejects)
         rows = self.read - self._lost
-        if self._lost > max(_HOPELESS, _RATIO * rows):
+        if self._lost > max(bounds.LOST_LINES, bounds.FOR_EACH_ROW * rows):
             raise NotAConnLog(f"{self._lost:,} of its first {self.read:,} lines are no rows")
         idle = self._lines - self.read
-        if idle > max(bounds.IDLE_LINES, _RATIO * rows):
+        if idle > max(bounds.IDLE_LINES, bounds.FOR_EACH_ROW * rows):
             raise NotAConnLog(
                 f"{idle:,} of its first {self._lines:,} lines are blank or headers",
                 hint="if it is a log, take blank lines and repeated headers out first",

@@ -25,16 +25,24 @@ LIMIT = 240.0
 """Seconds after which a process counts as hanging."""
 
 
-def warm() -> None:
+def imported() -> None:
     """Import all that the work imports, once for all forks."""
     import polars as pl  # noqa: F401
     import psycopg2  # noqa: F401
 
-    from etl.database import engine
-    from etl.loading import stage
-    from etl.quality import gx, rules
+    from etl import cli, pipeline  # noqa: F401
+    from etl.quality import gx
 
     gx.load()
+
+
+def warm() -> None:
+    """The same, with all of it set for small logs and links that are cut."""
+    from etl.database import engine
+    from etl.loading import stage
+    from etl.quality import rules
+
+    imported()
     rules.rules("gate")
     # parts as small as the logs, so that speculative publishing happens here too
     stage.FLUSH_BYTES, stage.PART_BYTES = 40_000, 80_000
@@ -138,14 +146,15 @@ def command(
     before: Callable[[], None] | None = None,
 ) -> Process:
     """``conn-etl`` with these arguments, in a fork."""
+    return forked(lambda: call(arguments), environment, out, before)
 
-    def work() -> None:
-        from etl.cli import main
 
-        sys.argv = ["conn-etl", *arguments]
-        main()
+def call(arguments: Sequence[str]) -> None:
+    """``conn-etl`` with these arguments, in this process."""
+    from etl.cli import main
 
-    return forked(work, environment, out, before)
+    sys.argv = ["conn-etl", *arguments]
+    main()
 
 
 def fresh(

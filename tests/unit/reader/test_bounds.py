@@ -9,7 +9,7 @@ import pytest
 
 from etl.errors import NotAConnLog, TooLarge
 from etl.mapping import bounds
-from etl.reader import json_schema, tally
+from etl.reader import json_schema
 from tests.logs import flow, flows, json_lines, tsv
 from tests.unit.flows import read, values
 
@@ -90,7 +90,7 @@ def test_blank_lines_without_end(
 
 @pytest.mark.parametrize("line", [b"{}\n", b'{"uid":"C1"}\n', b'{"ts":null,"proto":"tcp"}\n'])
 def test_rows_without_a_time(monkeypatch: pytest.MonkeyPatch, line: bytes) -> None:
-    monkeypatch.setattr(tally, "_HOPELESS", 500)
+    monkeypatch.setattr(bounds, "LOST_LINES", 500)
     log = json_lines(flows(50))
     assert read(log + line * 900, block_rows=10)[1].rows_read == 950
     with pytest.raises(NotAConnLog, match="lines are no rows"):
